@@ -1,0 +1,549 @@
+"""Every parameter of the market: name, unit, bounds and meaning. Values live in scenario files, never here.
+
+The classes mirror the sections of a scenario file; a dotted key such as `technology.training_cost_growth` addresses one
+leaf. Bounds are wide enough for any defensible scenario and narrow enough to catch a slip of the keyboard.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Region = Literal["us", "eu", "china", "gulf", "other"]
+SegmentName = Literal["large_regulated", "large", "mid_market", "small", "developer", "public_sector"]
+WorkloadType = Literal["pilot", "complex_reasoning", "customer_facing", "bulk", "confidential", "edge"]
+ModeName = Literal["api", "private", "hosted", "self_hosted", "edge"]
+Tier = Literal["flagship", "small"]
+Licence = Literal["open", "open_threshold", "closed"]
+Ownership = Literal["independent", "giant", "state"]
+Strategy = Literal["frontier", "follower", "specialist", "services"]
+InvestorKind = Literal["venture", "corporate", "parent", "sovereign"]
+
+REGIONS: tuple[Region, ...] = ("us", "eu", "china", "gulf", "other")
+SEGMENTS: tuple[SegmentName, ...] = ("large_regulated", "large", "mid_market", "small", "developer", "public_sector")
+WORKLOADS: tuple[WorkloadType, ...] = (
+    "pilot",
+    "complex_reasoning",
+    "customer_facing",
+    "bulk",
+    "confidential",
+    "edge",
+)
+MODES: tuple[ModeName, ...] = ("api", "private", "hosted", "self_hosted", "edge")
+TIERS: tuple[Tier, ...] = ("flagship", "small")
+
+COMMUNITY = "community"  # the developer of old open weights that no lab earns on
+
+QUARTER = re.compile(r"^(19|20|21)\d\dQ[1-4]$")
+Quarter = Annotated[str, Field(pattern=QUARTER.pattern)]
+Identifier = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_]*$", max_length=40)]
+
+
+def number(
+    unit: str,
+    meaning: str,
+    low: float | None = None,
+    high: float | None = None,
+    default: Any = ...,
+) -> Any:
+    """Declare one leaf with its unit, meaning and inclusive bounds; `default` only where absence has a meaning."""
+    return Field(default, ge=low, le=high, description=meaning, json_schema_extra={"unit": unit})
+
+
+def choice(meaning: str, default: Any = ...) -> Any:
+    """Declare one leaf that is not a number: a name, a date, a switch or a list."""
+    return Field(default, description=meaning, json_schema_extra={"unit": "-"})
+
+
+class Section(BaseModel):
+    """A table of a scenario file: strict types, unknown keys refused, finite numbers only."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, validate_assignment=True, allow_inf_nan=False)
+
+
+class RunSettings(Section):
+    """How long and how large a run is unless the command line says otherwise."""
+
+    first_quarter: Quarter = choice("first quarter simulated; initial states are of the day before it")
+    until: Quarter = choice("last quarter simulated")
+    enterprises: int = number("count", "simulated enterprises (each stands for many by its weight)", 50, 2_000_000)
+    replications: int = number("count", "seeds per scenario", 1, 10_000)
+
+
+class Switches(Section):
+    """One switch for each mechanism: false removes it and nothing else."""
+
+    training: bool = choice("labs train and release new models; off: the first catalogue is for ever")
+    run_noise: bool = choice("luck in each training run")
+    public_knowledge: bool = choice("open releases and the community feed a public stock of knowledge labs absorb")
+    leakage: bool = choice("private knowledge of the best lab leaks (people, papers, products)")
+    distillation: bool = choice("training on the outputs of the best served model")
+    community: bool = choice("the community improves open weights after release and adds to public knowledge")
+    retirement: bool = choice("old closed models are withdrawn and force their users to move")
+    pricing: bool = choice("labs move prices towards their best response; off: the first mark-up over cost is kept")
+    hosting_fringe: bool = choice("third parties host open weights at cost plus a margin")
+    private_deployment: bool = choice("closed weights can be run in a buyer's private cloud for a fee")
+    self_hosting: bool = choice("buyers may run open weights themselves, in house or at the edge")
+    free_tier: bool = choice("part of the pilots' usage of a small model is free")
+    nests: bool = choice("closed, open and none are nests; off: plain multinomial logit")
+    persistent_tastes: bool = choice("lasting tastes for openness and for vendors")
+    switching_costs: bool = choice("leaving the incumbent lab or mode costs utility")
+    peers: bool = choice("buyers follow their segment")
+    brand: bool = choice("brand stocks move choices, and are moved by quality, safety and distribution")
+    interface: bool = choice("a lab's application seats pull its models into the enterprise")
+    dependence: bool = choice("buyers avoid putting all spending at one vendor")
+    origin: bool = choice("distrust between regions, language fit")
+    volatility: bool = choice("risk-averse buyers mind changing prices, behaviour and limits")
+    upgrades: bool = choice("a newer model of the same lab may be taken at any time at no switching cost")
+    adoption: bool = choice("new enterprises adopt; off: the adopters of the start are for ever")
+    pilots: bool = choice("workloads begin as pilots that graduate or end; off: they begin in production")
+    budget_growth: bool = choice("budgets per workload grow at a falling rate")
+    usage_elasticity: bool = choice("cheaper tokens are used more by the same workload")
+    diffusion: bool = choice("talent and tooling spread")
+    seats: bool = choice("consumer and employee subscriptions")
+    cloud_resale: bool = choice("part of API sales goes through clouds that keep a cut")
+    services: bool = choice("services sold on open models; hosts share revenue with the developer")
+    exogenous_rounds: bool = choice("labs are funded by the dated rounds of the scenario and their repetition")
+    parent_transfers: bool = choice("giants and states pay the burn of their labs up to a cap")
+    revenue_shares: bool = choice("corporate backers take their agreed share of revenue")
+    trade_debt: bool = choice("suppliers give credit up to a limit; off: the first shortfall winds a lab down")
+    affordability: bool = choice("labs train only what they can pay; off: budgets follow plans")
+
+
+class PastFrontier(Section):
+    """A closed model that was the best before the first quarter; needed to look back for lags."""
+
+    name: str = choice("name of the model")
+    year: float = number("year", "release date as a decimal year", 2015, 2023)
+    capability: float = number("OOM", "capability on the model's scale", -10, 10)
+    source: str = choice("fact id or assumption")
+
+
+class Technology(Section):
+    """Training, knowledge, models and what it costs to serve them."""
+
+    training_cost_initial: float = number("USD", "final-run compute cost of staying on trend, X*, first quarter", 1e5, 1e10)
+    training_cost_growth: float = number("x per year", "growth g of X*", 1.0, 10.0)
+    flop_per_usd_growth: float = number("x per year", "growth of training FLOP per USD", 1.0, 5.0)
+    research_rate: float = number("OOM per year", "own research drift at the reference staff", 0.0, 5.0)
+    research_staff_reference: float = number("USD per year", "staff spending at which the research rate applies", 1e6, 1e11)
+    research_difficulty_growth: float = number("x per year", "growth of the reference: ideas get harder to find", 1.0, 10.0)
+    research_concavity: float = number("-", "elasticity of own research to staff", 0.0, 1.0)
+    public_diffusion: float = number("per year", "k_public, speed of absorbing public knowledge", 0.0, 5.0)
+    public_knowledge_initial: float = number("OOM", "public knowledge stock K in the first quarter", -5.0, 5.0)
+    public_absorption: float = number("-", "part of an open release's embodied knowledge that becomes public", 0.0, 1.0)
+    private_leakage: float = number("per year", "k_leak, speed at which the best lab's knowledge leaks", 0.0, 5.0)
+    leak_delay: int = number("quarters", "a model must have been served this long before it teaches others", 0, 12)
+    distillation: float = number("-", "part of the distance to the best served model closed by distillation", 0.0, 1.0)
+    distillation_delay: int = number("quarters", "a model must have been served this long to be distilled", 0, 12)
+    run_noise: float = number("OOM", "standard deviation of luck in a training run", 0.0, 2.0)
+    community_knowledge_rate: float = number("OOM per year", "public knowledge added by the community", 0.0, 3.0)
+    community_model_gain: float = number("OOM", "what the community finally adds to a released open model", 0.0, 2.0)
+    community_gain_years: float = number("years", "time constant of that improvement", 0.05, 10.0)
+    elo_per_oom: float = number("Elo per OOM", "slope from capability to arena score", 1.0, 2000.0)
+    serving_cost_initial: float = number("USD per Mtok", "cost of serving the reference flagship in the first quarter", 1e-4, 1e4)
+    serving_progress: float = number("x per year", "fall of the cost of serving a given model", 1.0, 20.0)
+    small_lag: float = number("OOM", "capability of a small model below its flagship", 0.0, 5.0)
+    small_serving_ratio: float = number("-", "serving cost of a small model over its flagship's", 1e-4, 1.0)
+    flagship_interval: float = number("quarters", "mean time between flagships of one lab", 1.0, 40.0)
+    small_interval: float = number("quarters", "mean time between small models of one lab", 1.0, 40.0)
+    minimum_interval: int = number("quarters", "shortest time between two releases in a tier", 1, 20)
+    closed_life: int = number("quarters", "a superseded closed model is served at most this long after release", 1, 80)
+    inflation: float = number("x per year", "index that deflates to 2023 USD", 0.9, 2.0)
+    frontier_before_start: list[PastFrontier] = choice("closed record models before the first quarter")
+
+
+class Costs(Section):
+    """What labs spend and how they decide to."""
+
+    research_compute_multiple: float = number("-", "R&D compute over the final run's", 1.0, 200.0)
+    staff_share: float = number("-", "staff in development cost", 0.0, 0.9)
+    energy_share: float = number("-", "energy in development cost", 0.0, 0.5)
+    wage_growth: float = number("x per year", "growth of pay (talent war)", 0.8, 3.0)
+    build_out_lag: float = number("years", "time constant at which compute capacity follows plans", 0.0, 10.0)
+    budget_ratchet: float = number("x per quarter", "largest rise of a budget in a quarter", 1.0, 4.0)
+    budget_cut: float = number("x per quarter", "largest cut of a budget in a quarter", 0.1, 1.0)
+    planning_years: float = number("years", "cash and income must cover the R&D plan this long", 0.25, 10.0)
+    minimum_run: float = number("USD per year", "smallest final-run budget a lab keeps up", 0.0, 1e10)
+    sales_share: float = number("-", "sales and administration in revenue", 0.0, 2.0)
+    interest_rate: float = number("per year", "interest on trade debt", 0.0, 1.0)
+    credit_limit_years: float = number("years", "suppliers' credit limit in years of the lab's costs", 0.0, 5.0)
+    credit_floor: float = number("USD", "smallest credit limit", 0.0, 1e10)
+
+
+class Demand(Section):
+    """What buyers see in an offer (logit units unless said otherwise), how long they commit, how they grow."""
+
+    price_sensitivity: float = number("-", "beta, weight of the log of cost", 1.0, 20.0)
+    dissimilarity: float = number("-", "nested-logit parameter of closed and open", 0.05, 1.0)
+    assurance: float = number("logit", "weight of an accountable vendor where errors cost", 0.0, 20.0)
+    privacy: float = number("logit", "weight of exposure of data", 0.0, 20.0)
+    operations: float = number("logit", "weight of the operations burden without talent", 0.0, 20.0)
+    customisation: float = number("logit", "weight of weights that can be adapted", 0.0, 20.0)
+    control: float = number("logit", "weight of running in house", 0.0, 20.0)
+    stability: float = number("logit", "weight of weights that can be pinned", 0.0, 20.0)
+    volatility: float = number("logit", "weight of changing prices, behaviour and limits", 0.0, 20.0)
+    latency: float = number("logit", "weight of the distance to a remote model", 0.0, 20.0)
+    origin_distrust: float = number("logit", "weight of distrust of the developer's region", 0.0, 20.0)
+    language_fit: float = number("logit", "weight of speaking the buyer's languages", 0.0, 20.0)
+    dependence: float = number("logit", "weight of the own spend share at a vendor", 0.0, 20.0)
+    interface: float = number("logit", "weight of the lab's share of application seats", 0.0, 20.0)
+    peers: float = number("logit", "gamma, weight of the segment's share", 0.0, 20.0)
+    switching_cost: float = number("logit", "cost of leaving the incumbent lab", 0.0, 30.0)
+    mode_switching_ratio: float = number("-", "cost of leaving the incumbent mode over that of leaving the lab", 0.0, 2.0)
+    graduation_switching_ratio: float = number("-", "part of the switching cost that binds when a pilot graduates", 0.0, 1.0)
+    transparency: float = number("logit", "weight of a region's preference for inspectable weights", 0.0, 20.0)
+    licence_threshold: float = number("logit", "cost to large buyers of a licence with a user threshold", 0.0, 20.0)
+    taste_openness: float = number("logit", "standard deviation of the lasting taste for openness", 0.0, 10.0)
+    taste_vendor: float = number("logit", "standard deviation of the lasting taste for a vendor", 0.0, 10.0)
+    strategic_open_lean: float = number("logit", "lean to open weights of buyers who see AI as their advantage", 0.0, 10.0)
+    in_house_distrust: float = number("-", "part of origin distrust that remains when weights run in house", 0.0, 1.0)
+    own_usage_elasticity: float = number("-", "e, response of a workload's tokens to its price", 0.0, 0.95)
+    budget_growth: float = number("per year", "growth of budgets per workload in the first quarter (log)", -1.0, 5.0)
+    budget_growth_decay: float = number("per year", "rate at which that growth falls", 0.0, 5.0)
+    budget_growth_floor: float = number("per year", "growth that remains (log)", -0.5, 1.0)
+    innovation: float = number("per year", "Bass p", 0.0, 1.0)
+    imitation: float = number("per year", "Bass q", 0.0, 10.0)
+    workload_arrival: float = number("per year", "annual probability that an empty slot of an adopter becomes a pilot", 0.0, 0.9999)
+    graduation: float = number("per year", "annual probability that a pilot graduates", 0.0, 0.9999)
+    pilot_end: float = number("per year", "annual probability that a pilot is given up", 0.0, 0.9999)
+    pilot_budget: float = number("-", "budget of a pilot over that of the workload in production", 0.0, 1.0)
+    upgrade: float = number("per year", "annual probability that a better model of the incumbent is looked at", 0.0, 0.9999)
+    pilot_contract: int = number("quarters", "contract length of a pilot", 1, 40)
+    talent_growth: float = number("per year", "rate at which missing talent is made up", 0.0, 2.0)
+    tooling_initial: float = number("-", "maturity of deployment tooling in the first quarter", 0.0, 1.0)
+    tooling_growth: float = number("per year", "rate at which missing tooling is made up", 0.0, 2.0)
+    integrator_relief: float = number("-", "part of missing talent that system integrators supply", 0.0, 1.0)
+    integrator_fee: float = number("-", "their price over the infrastructure bill", 0.0, 5.0)
+    application_factor_pilot: float = number("-", "application spending and all per USD of a pilot's model spending", 1.0, 20.0)
+    application_factor_production: float = number("-", "the same in production", 1.0, 20.0)
+    going_price_inertia: float = number("-", "weight of last quarter's going price", 0.0, 0.99)
+
+
+class Hosting(Section):
+    """Running open weights: at a host, in house, at the edge; and closed weights in a private cloud."""
+
+    host_margin: float = number("-", "hosts' margin over serving cost", 0.0, 5.0)
+    host_revenue_share: float = number("-", "part of hosting revenue passed to the developer", 0.0, 1.0)
+    private_fee: float = number("-", "fee of a private deployment over the API price", 0.0, 5.0)
+    utilisation: float = number("-", "utilisation of a buyer's own servers", 0.01, 1.0)
+    infrastructure: float = number("USD per year", "fixed infrastructure of one self-hosted workload", 0.0, 1e8)
+    operations_staff: float = number("USD per year", "operations staff of one self-hosted workload without talent", 0.0, 1e8)
+    skill_premium: float = number("-", "open-skill wage premium", 0.0, 3.0)
+    edge_integration: float = number("USD per year", "integration of one edge workload", 0.0, 1e8)
+    fixed_cost_scale: float = number("-", "part of the fixed cost that a small buyer's smaller deployment avoids", 0.0, 1.0)
+    fixed_cost_reference: float = number("USD per year", "budget at which a workload bears the full fixed cost", 1.0, 1e9)
+    fixed_cost_progress: float = number("x per year", "fall of the fixed cost as tooling matures", 1.0, 5.0)
+
+
+class Pricing(Section):
+    """How labs set prices."""
+
+    adjustment: float = number("-", "part of the way to the best response covered in a quarter", 0.0, 1.0)
+    minimum_elasticity: float = number("-", "smallest elasticity of demand a lab believes in", 1.001, 10.0)
+    horizon: int = number("quarters", "a lab looks this far at contracts that will come due", 1, 40)
+    conduct: float = number("x", "posted price over the best response (below 1: price war, penetration)", 0.05, 20.0)
+    initial_markup: float = number("x", "price over serving cost in the first quarter", 1.0, 50.0)
+    price_floor: float = number("x", "smallest price over serving cost", 0.0, 10.0)
+    free_tier_share: float = number("-", "part of pilots' usage of small first-party models that is free", 0.0, 1.0)
+    cloud_cut: float = number("-", "part of resold API revenue the cloud keeps", 0.0, 1.0)
+
+
+class Brand(Section):
+    """A stock per lab, in logit units."""
+
+    decay: float = number("per year", "rate at which brand fades", 0.0, 5.0)
+    quality_gain: float = number("logit per year", "gain of the lab with the best flagship", 0.0, 10.0)
+    quality_scale: float = number("OOM", "distance to the best at which that gain falls by 1/e", 0.01, 10.0)
+    safety_gain: float = number("logit per year", "gain at a full safety record", 0.0, 10.0)
+    distribution_gain: float = number("logit per year", "gain at full distribution through clouds", 0.0, 10.0)
+
+
+class Seats(Section):
+    """Consumer and employee subscriptions: an exogenous market shared by attraction."""
+
+    market_initial: float = number("USD per year", "size of the subscription market in the first quarter", 0.0, 1e12)
+    growth_initial: float = number("per year", "growth in the first quarter above the lasting growth (log)", -1.0, 5.0)
+    growth_decay: float = number("per year", "rate at which that growth fades", 0.0, 5.0)
+    growth_floor: float = number("per year", "lasting growth (log)", -0.5, 1.0)
+    quality_weight: float = number("per OOM", "weight of the best own model's capability in attraction", 0.0, 10.0)
+    brand_weight: float = number("-", "weight of brand in attraction", 0.0, 10.0)
+    turnover: float = number("per year", "rate at which seats follow attraction", 0.0, 10.0)
+    serving_share: float = number("-", "serving cost in subscription revenue", 0.0, 1.0)
+
+
+class Funding(Section):
+    """Exogenous funding after the last dated round, parents' caps, the initial stock of funding."""
+
+    repeat_burn_years: float = number("years", "burn covered by a repeated round", 0.0, 10.0)
+    repeat_interval: int = number("quarters", "time between repeated rounds", 1, 40)
+    repeat_dilution: float = number("-", "stake sold in a repeated round", 0.01, 0.9)
+    repeat_growth_cap: float = number("x", "largest growth of API spend that scales a repeated round", 1.0, 10.0)
+    parent_cap: float = number("USD per year", "largest transfer of a giant to its lab, first quarter", 0.0, 1e12)
+    parent_cap_growth: float = number("x per year", "growth of that cap", 0.5, 3.0)
+    target_runway_years: float = number("years", "cash a parent keeps in its lab, in years of burn", 0.0, 5.0)
+    initial_open_stock: float = number("USD", "private funding of open labs up to the first quarter", 0.0, 1e12)
+    initial_closed_stock: float = number("USD", "private funding of closed labs up to the first quarter", 0.0, 1e12)
+
+
+class WorkloadParameters(Section):
+    """A type of work: what it needs and what else it costs."""
+
+    value: float = number("logit", "value of full quality", 0.0, 50.0)
+    base: float = number("logit", "value of using any model over using none", -50.0, 50.0)
+    threshold: float = number("OOM", "theta, capability that gives half the quality, first quarter", -10.0, 20.0)
+    threshold_growth: float = number("OOM per year", "rise of what the work needs", 0.0, 5.0)
+    tau: float = number("OOM", "width of the quality curve", 0.01, 10.0)
+    error_cost: float = number("-", "how much an accountable vendor is worth, 0-1", 0.0, 1.0)
+    privacy: float = number("x", "multiplies the buyer's privacy need", 0.0, 20.0)
+    latency: float = number("-", "how much a remote model hurts, 0-1", 0.0, 1.0)
+    customisation: float = number("x", "multiplies the worth of adaptable weights", 0.0, 20.0)
+    other_cost: float = number("-", "the task's other cost per token over the going price", 0.001, 20.0)
+    budget: float = number("x", "budget relative to the enterprise's average workload", 0.001, 1000.0)
+    edge: bool = choice("runs on devices: the edge mode is open to it, and to it alone")
+
+
+class ModeParameters(Section):
+    """A way of running a model."""
+
+    exposure: float = number("-", "how much data leaves the buyer, 0-1", 0.0, 1.0)
+    operations: float = number("-", "operations burden, 0-1", 0.0, 1.0)
+    accountability: float = number("-", "how far a vendor answers for errors, 0-1", 0.0, 1.0)
+    control: float = number("-", "how far it is in house, 0-1", 0.0, 1.0)
+    remote: float = number("-", "distance, 0-1", 0.0, 1.0)
+    volatility: float = number("-", "how far price, behaviour and limits change under the buyer, 0-1", 0.0, 1.0)
+
+
+class SegmentParameters(Section):
+    """A kind of enterprise."""
+
+    firms: float = number("count", "enterprises in the world", 1.0, 1e9)
+    workload_budget: float = number("USD per year", "mean budget of a production workload, first quarter", 1.0, 1e10)
+    sigma: float = number("-", "standard deviation of log size", 0.0, 4.0)
+    workloads_min: int = number("count", "fewest workloads an adopter will have", 1, 60)
+    workloads_max: int = number("count", "most workloads an adopter will have", 1, 60)
+    adopted_initial: float = number("-", "adopters on the day before the first quarter", 0.0, 1.0)
+    adoption_ceiling: float = number("-", "share that will ever adopt", 0.001, 1.0)
+    adoption_speed: float = number("x", "multiplies Bass p and q", 0.0, 20.0)
+    in_production_initial: float = number("-", "filled slots of the first adopters", 0.0, 1.0)
+    talent: float = number("-", "mean AI talent, 0-1", 0.0, 1.0)
+    privacy: float = number("-", "mean privacy need, 0-1", 0.0, 1.0)
+    strategic: float = number("-", "share who see AI as their advantage", 0.0, 1.0)
+    risk_aversion: float = number("x", "multiplies the weight of volatility", 0.0, 20.0)
+    price_sensitivity: float = number("x", "multiplies beta", 0.05, 10.0)
+    assurance: float = number("x", "multiplies the weight of assurance", 0.0, 10.0)
+    switching: float = number("x", "multiplies switching costs", 0.0, 10.0)
+    peers: float = number("x", "multiplies the weight of peers", 0.0, 10.0)
+    distrust: float = number("x", "multiplies origin distrust", 0.0, 10.0)
+    contract: int = number("quarters", "contract length in production", 1, 40)
+    regions: dict[Region, float] = number("-", "share of the segment's enterprises in each region", 0.0, 1.0)
+    mix: dict[WorkloadType, float] = number("-", "share of each type among its production workloads", 0.0, 1.0)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> SegmentParameters:
+        if self.workloads_max < self.workloads_min:
+            raise ValueError(f"workloads_max {self.workloads_max} is below workloads_min {self.workloads_min}")
+        if "pilot" in self.mix and self.mix["pilot"] > 0:
+            raise ValueError("mix.pilot must be left out: a pilot is a stage, not a type in production")
+        for name, shares in (("regions", self.regions), ("mix", self.mix)):
+            total = sum(shares.values())
+            if abs(total - 1.0) > 1e-6:
+                raise ValueError(f"{name} must sum to 1, it sums to {total:.6g}")
+        if self.adopted_initial > self.adoption_ceiling:
+            raise ValueError(f"adopted_initial {self.adopted_initial} is above adoption_ceiling {self.adoption_ceiling}")
+        return self
+
+
+class RegionParameters(Section):
+    """A region as a place of labs and of buyers."""
+
+    distrust: dict[Region, float] = number("-", "distrust of models developed in each region, 0-1", 0.0, 1.0)
+    language: dict[Region, float] = number("-", "how well models developed in each region speak its languages, 0-1", 0.0, 1.0)
+    transparency: float = number("-", "preference for inspectable weights, 0-1", 0.0, 1.0)
+    compute_cost: float = number("x", "cost of compute to its labs (export controls)", 0.1, 20.0)
+    banned: dict[Region, bool] = choice("true where models developed in that region may not be bought")
+
+
+class TierPolicy(Section):
+    """What a lab releases in one tier."""
+
+    licence: Licence = choice("closed, open, or open with a user threshold")
+    start: Quarter = choice("first quarter in which the tier may be served")
+    api: bool = choice("the lab sells first-party access")
+
+
+class Round(Section):
+    """A dated funding round (exogenous funding)."""
+
+    quarter: Quarter = choice("quarter of the money")
+    amount: float = number("USD", "new money", 1.0, 1e12)
+    pre_money: float = number("USD", "value before the money", 1.0, 1e13)
+    investors: dict[Identifier, float] = number("-", "part of the round taken by each investor", 0.0, 1.0)
+    credit_share: float = number("-", "part paid in compute credits by corporate investors", 0.0, 1.0, default=0.0)
+    source: str = choice("fact id or assumption")
+
+    @model_validator(mode="after")
+    def _whole(self) -> Round:
+        total = sum(self.investors.values())
+        if abs(total - 1.0) > 1e-6:
+            raise ValueError(f"investors must sum to 1, they sum to {total:.6g}")
+        return self
+
+
+class RevenueShare(Section):
+    """A corporate backer's claim on revenue."""
+
+    investor: Identifier = choice("who receives it")
+    rate: float = number("-", "part of revenue", 0.0, 0.9)
+
+
+class LabParameters(Section):
+    """A lab and its state on the day before it enters."""
+
+    name: str = choice("name for people")
+    region: Region = choice("home region")
+    ownership: Ownership = choice("independent, subsidiary of a giant, or state-backed")
+    parent: Identifier | None = choice("controlling parent; absent for independents", default=None)
+    creed: Literal["open", "closed"] = choice("what it preaches (classifies funding)")
+    strategy: Strategy = choice("race, follow, specialise or serve")
+    entry: Quarter = choice("serves its first model from the start of this quarter")
+    cash: float = number("USD", "cash on entry", 0.0, 1e12)
+    debt: float = number("USD", "trade debt on entry", 0.0, 1e12)
+    research_budget: float = number("USD per year", "R&D spending on entry", 0.0, 1e12)
+    target_share: float = number("-", "part of X* it aims for", 0.0, 5.0)
+    capability: float = number("OOM", "flagship capability on entry before distillation", -10.0, 10.0)
+    first_run: float = number("USD", "final-run cost of its first flagship", 1e3, 1e11)
+    serving_efficiency: float = number("x", "serving cost of others over its own, all else equal", 0.05, 20.0)
+    brand: float = number("logit", "brand on entry", -10.0, 10.0)
+    safety: float = number("-", "safety record, 0-1", 0.0, 1.0)
+    cloud_share: float = number("-", "part of API sales that goes through clouds", 0.0, 1.0)
+    distribution: float = number("-", "reach of that distribution, 0-1", 0.0, 1.0)
+    seat_presence: float = number("x", "presence in consumer and employee applications (0: none)", 0.0, 100.0)
+    seats_initial: float = number("-", "share of the subscription market on entry", 0.0, 1.0)
+    services_rate: float = number("-", "services sold per USD its users spend running its open weights", 0.0, 20.0)
+    private_deployment: bool = choice("closed weights available in a private cloud")
+    transfer_cap: float = number("x", "its parent's or state's cap over the common one", 0.0, 100.0)
+    tiers: dict[Tier, TierPolicy] = choice("what it releases in each tier")
+    rounds: list[Round] = choice("dated rounds", default=[])
+    repeat_rounds: bool = choice("after the last dated round the schedule repeats")
+    revenue_share: RevenueShare | None = choice("claim of a backer on revenue", default=None)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> LabParameters:
+        if self.ownership == "giant" and self.parent is None:
+            raise ValueError("a giant's lab needs 'parent'")
+        if self.ownership == "independent" and self.parent is not None:
+            raise ValueError("an independent lab has no 'parent'")
+        return self
+
+
+class InvestorParameters(Section):
+    """An investor and its purse on the day before the first quarter."""
+
+    name: str = choice("name for people")
+    kind: InvestorKind = choice("venture, corporate, parent or sovereign")
+    region: Region = choice("home region")
+    dry_powder: float = number("USD", "money not yet called or invested", 0.0, 1e13)
+    thesis: float = number("-", "-1 closed .. +1 open", -1.0, 1.0)
+    hedging: float = number("-", "readiness to back the other camp, 0-1", 0.0, 1.0)
+    risk_tolerance: float = number("-", "0-1", 0.0, 1.0)
+    pays_in_compute: float = number("-", "part of its investments paid in compute credits", 0.0, 1.0)
+
+
+class InstalledBase(Section):
+    """Who served the production workloads on the day before the first quarter."""
+
+    shares: dict[Identifier, float] = number("-", "share of production workloads by lab", 0.0, 1.0)
+    home_bias: float = number("x", "weight of labs of the buyer's own region", 1.0, 100.0)
+    closed_china: float = number("x", "weight of foreign closed models in China", 0.0, 1.0)
+
+    @model_validator(mode="after")
+    def _whole(self) -> InstalledBase:
+        total = sum(self.shares.values())
+        if abs(total - 1.0) > 1e-6:
+            raise ValueError(f"shares must sum to 1, they sum to {total:.6g}")
+        return self
+
+
+class CommunityParameters(Section):
+    """Old open weights that no lab earns on (BERT, GPT-J, BLOOM and their kin)."""
+
+    capability: float = number("OOM", "capability", -10.0, 10.0)
+    serving_cost: float = number("USD per Mtok", "serving cost in the first quarter", 1e-5, 1e3)
+
+
+class Shock(Section):
+    """A dated change of one number, for good or for some quarters."""
+
+    quarter: Quarter = choice("first quarter in effect")
+    key: str = choice("dotted key of the number")
+    value: float | bool | str | None = choice("new value", default=None)
+    factor: float | None = number("x", "multiplies the value instead", 0.0, 1e6, default=None)
+    quarters: int | None = number("quarters", "how long; for good when absent", 1, 400, default=None)
+    title: str = choice("what happens")
+    source: str = choice("fact id or assumption")
+
+    @model_validator(mode="after")
+    def _one_change(self) -> Shock:
+        if (self.value is None) == (self.factor is None):
+            raise ValueError("give either 'value' or 'factor'")
+        return self
+
+
+class Parameters(Section):
+    """A resolved scenario: every number the market uses."""
+
+    run: RunSettings
+    switches: Switches
+    technology: Technology
+    costs: Costs
+    demand: Demand
+    hosting: Hosting
+    pricing: Pricing
+    brand: Brand
+    seats: Seats
+    funding: Funding
+    community: CommunityParameters
+    installed_base: InstalledBase
+    workloads: dict[WorkloadType, WorkloadParameters]
+    modes: dict[ModeName, ModeParameters]
+    segments: dict[SegmentName, SegmentParameters]
+    regions: dict[Region, RegionParameters]
+    labs: dict[Identifier, LabParameters]
+    investors: dict[Identifier, InvestorParameters]
+    shocks: list[Shock] = choice("dated changes", default=[])
+
+    @model_validator(mode="after")
+    def _references(self) -> Parameters:
+        """Names used in one table exist in the other; every complaint at once."""
+        problems = [
+            f"{table}: '{name}' is missing"
+            for table, wanted, given in (
+                ("workloads", WORKLOADS, self.workloads),
+                ("modes", MODES, self.modes),
+                ("regions", REGIONS, self.regions),
+            )
+            for name in wanted
+            if name not in given
+        ]
+        if not self.segments:
+            problems.append("segments: at least one segment is needed")
+        if not self.labs:
+            problems.append("labs: at least one lab is needed")
+        if COMMUNITY in self.labs:
+            problems.append(f"labs.{COMMUNITY}: the name is reserved for old open weights")
+        for lab_id in self.installed_base.shares:
+            if lab_id not in self.labs and lab_id != COMMUNITY:
+                problems.append(f"installed_base.shares.{lab_id}: no such lab")
+        for lab_id, lab in self.labs.items():
+            backers = {name for round_ in lab.rounds for name in round_.investors}
+            if lab.revenue_share is not None:
+                backers.add(lab.revenue_share.investor)
+            problems += [f"labs.{lab_id}: no investor '{name}'" for name in sorted(backers - set(self.investors))]
+        if self.run.until < self.run.first_quarter:
+            problems.append(f"run.until: {self.run.until} is before run.first_quarter {self.run.first_quarter}")
+        if problems:
+            raise ValueError("; ".join(problems))
+        return self
