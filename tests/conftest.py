@@ -1,0 +1,27 @@
+"""Options and fixtures that every test may use."""
+
+from collections.abc import Callable
+
+import pytest
+from hypothesis import settings
+
+# The fast profile repeats the same examples on every run, so that a failure in `make test` is never a matter of luck.
+settings.register_profile("fast", max_examples=50, deadline=None, derandomize=True)
+settings.register_profile("full", max_examples=500, deadline=None)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add `--full`: whole samples instead of the fixed small ones (what `make test-all` passes)."""
+    parser.addoption("--full", action="store_true", default=False, help="run statistical checks on their whole sample")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Pick how many examples property tests try."""
+    settings.load_profile("full" if config.getoption("--full") else "fast")
+
+
+@pytest.fixture(scope="session")
+def sample(request: pytest.FixtureRequest) -> Callable[[int, int], int]:
+    """Return `sample(n_full, n_fast)`: the sample size of this run, n_full under `--full`, else n_fast."""
+    full = bool(request.config.getoption("--full"))
+    return lambda n_full, n_fast: n_full if full else n_fast
