@@ -1,0 +1,859 @@
+"""The double-entry journal: every payment, debt, compute credit and invoice of a run, and the identities they obey.
+
+Money moves only here. Four ledgers, all in nominal USD (float64):
+
+- cash: payments between accounts; the balances of all accounts, the rest of the world included, sum to zero;
+- billed: invoices (price x quantity) of the quarter, each to be paid, turned into debt or settled in credits;
+- debt: trade debt, claims of a creditor on a debtor;
+- credit: compute credits, promises of an issuer to pay a supplier on behalf of the holder.
+
+A posting is a row or a batch of equally long columns. `check_quarter` recomputes every balance from the stored
+batches of the quarter and compares it with the live balances, so an entry that bypassed the journal is found.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Literal, NamedTuple, TypeVar
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+REST_OF_WORLD = "rest_of_world"
+GATE = 1e-12  # an identity's residual over (largest stock + the quarter's gross flow)
+_MOST_CELLS = 1 << 20  # payer group x payee group cells up to which a past quarter's batch is summed by group
+
+Account = int | str
+Accounts = Account | NDArray[np.integer]
+Amounts = float | NDArray[np.floating]
+Floats = NDArray[np.float64]
+Pairs = dict[tuple[int, int], float]
+Key = TypeVar("Key")
+Scalar = TypeVar("Scalar", bound=np.generic)
+Side = Literal["payer", "payee"]
+Line = Literal["revenue", "cost", "financing", "circulation", "non_cash"]
+
+
+class JournalError(ValueError):
+    """A posting that makes no sense: unknown account or purpose, negative or non-finite amount, debt overpaid."""
+
+
+class IdentityError(ArithmeticError):
+    """An accounting identity does not hold: the run's numbers cannot be trusted."""
+
+
+class Ledger(IntEnum):
+    """What a row of the journal changes."""
+
+    CASH = 0  # payer -> payee
+    BILLED = 1  # payer owes payee by invoice, this quarter
+    DEBT = 2  # debtor, creditor
+    CREDIT = 3  # issuer, holder
+    SETTLED = 4  # payer's invoice from payee, met out of the payer's compute credits
+
+
+class Purpose(NamedTuple):
+    """Why money moves. `line` says where it stands in a lab's accounts; `invoiced` purposes must be billed first."""
+
+    name: str
+    line: Line
+    payer: str
+    payee: str
+    meaning: str
+    invoiced: bool = False
+
+
+PURPOSES: tuple[Purpose, ...] = (
+    Purpose("opening_balance", "financing", REST_OF_WORLD, "any account", "cash held when the run begins"),
+    Purpose("customer_receipts", "circulation", REST_OF_WORLD, "enterprise", "the buyers' own customers fund budgets"),
+    Purpose("consumer_receipts", "circulation", REST_OF_WORLD, "consumers", "household income spent on seats"),
+    Purpose("treasury_receipts", "circulation", REST_OF_WORLD, "treasury", "a parent's earnings from other business"),
+    Purpose("capital_call", "circulation", REST_OF_WORLD, "investor", "limited partners pay in called capital"),
+    Purpose("api", "revenue", "enterprise", "lab", "metered use of a first-party API", True),
+    Purpose("private_deployment", "revenue", "enterprise", "lab", "closed weights run for one buyer", True),
+    Purpose("private_deployment_fee", "circulation", "enterprise", "cloud", "isolated capacity for them", True),
+    Purpose("cloud_resale", "circulation", "enterprise", "cloud", "a lab's API bought through a cloud", True),
+    Purpose("cloud_remittance", "revenue", "cloud", "lab", "the lab's part of cloud resale"),
+    Purpose("hosting", "circulation", "enterprise", "hosts", "open weights at a third-party host", True),
+    Purpose("hosted_revenue_share", "revenue", "hosts", "lab", "the developer's part of hosting revenue"),
+    Purpose("infrastructure", "circulation", "enterprise", "cloud", "compute for self-hosted weights", True),
+    Purpose("operations", "circulation", "enterprise", "staff", "people who run self-hosted models", True),
+    Purpose("integration", "circulation", "enterprise", "integrators", "building models into processes", True),
+    Purpose("services", "revenue", "enterprise", "lab", "support, security, sovereign platform on open models", True),
+    Purpose("seats", "revenue", "consumers", "lab", "consumer and employee subscriptions", True),
+    Purpose("parent_transfer", "financing", "treasury", "lab", "what a parent pays for its lab"),
+    Purpose("equity", "financing", "investor", "lab", "new shares bought for cash"),
+    Purpose("serving", "cost", "lab", "cloud", "compute to serve models", True),
+    Purpose("training", "cost", "lab", "cloud", "compute for research and final training runs", True),
+    Purpose("staff", "cost", "lab", "staff", "research and engineering pay", True),
+    Purpose("sales", "cost", "lab", "staff", "sales and administration", True),
+    Purpose("interest", "cost", "lab", "creditor", "interest on debt"),
+    Purpose("revenue_share", "cost", "lab", "investor", "share of revenue promised to a corporate backer"),
+    Purpose("debt_repayment", "financing", "debtor", "creditor", "trade debt paid back"),
+    Purpose("estate", "financing", "exiting lab", "creditor", "what a creditor recovers in a wind-down"),
+    Purpose("distribution", "financing", "exiting lab or acquirer", "shareholder", "what is left, or a sale's price"),
+    Purpose("credit_redemption", "circulation", "investor", "cloud", "the issuer pays for compute bought on credits"),
+    Purpose("supplier_sweep", "circulation", "supplier", REST_OF_WORLD, "suppliers spend what they earned"),
+    Purpose("trade_debt", "non_cash", "debtor", "creditor", "debt that no invoice of the quarter explains"),
+    Purpose("debt_relief", "non_cash", "debtor", "creditor", "debt forgiven in a restructuring"),
+    Purpose("write_off", "non_cash", "debtor", "creditor", "debt lost in a wind-down"),
+    Purpose("compute_credit_grant", "non_cash", "issuer", "holder", "compute credits paid in as capital"),
+    Purpose("compute_credit_used", "non_cash", "issuer", "holder", "compute credits redeemed"),
+)
+_CODE = {purpose.name: code for code, purpose in enumerate(PURPOSES)}
+_IS_CASH = tuple(purpose.line != "non_cash" for purpose in PURPOSES)
+_REDUCTIONS = frozenset(
+    _CODE[name] for name in ("debt_repayment", "estate", "debt_relief", "write_off", "compute_credit_used")
+)
+_SETTLING = (Ledger.CASH, Ledger.DEBT, Ledger.SETTLED)
+
+
+class Batch(NamedTuple):
+    """Rows of one ledger and purpose: account ids (int32) and amounts (USD >= 0), all of one length."""
+
+    ledger: int
+    purpose: int
+    payer: NDArray[np.int32]
+    payee: NDArray[np.int32]
+    amount: Floats
+
+
+class Stocks(NamedTuple):
+    """Balances at one moment, USD: cash by account id, debt by (debtor, creditor), credit by (issuer, holder).
+
+    `debt_assets` and `credit_assets` are the same promises as their owners book them, by creditor or holder.
+    """
+
+    cash: Floats
+    debt: Pairs
+    credit: Pairs
+    debt_assets: dict[int, float]
+    credit_assets: dict[int, float]
+
+
+@dataclass(slots=True)
+class Books:
+    """One quarter: opening stocks rolled forward from the batches before it, its batches, and what was closed.
+
+    `closed` maps a closed account to the number of this quarter's batches that came before it was closed.
+    `closing` is None while the quarter runs. A compacted quarter keeps sums by group and can't be audited.
+    """
+
+    quarter: int
+    opening: Stocks
+    closed: dict[int, int]
+    batches: list[Batch] = field(default_factory=list)
+    closing: Stocks | None = None
+    compacted: bool = False
+
+    def of(self, ledger: Ledger, purpose: int | None = None) -> list[Batch]:
+        """The batches of a ledger, of one purpose if given."""
+        return [b for b in self.batches if b.ledger == ledger and (purpose is None or b.purpose == purpose)]
+
+
+class _Promises:
+    """Live stock of debts or credits, booked twice: as liabilities by pair and as assets by owner."""
+
+    def __init__(self) -> None:
+        self.owed: dict[int, dict[int, float]] = {}
+        self.assets: dict[int, float] = {}
+
+    def add(self, debtor: int, owner: int, amount: float) -> None:
+        owners = self.owed.setdefault(debtor, {})
+        owners[owner] = owners.get(owner, 0.0) + amount
+        self.assets[owner] = self.assets.get(owner, 0.0) + amount
+
+    def get(self, debtor: int, owner: int) -> float:
+        return self.owed.get(debtor, {}).get(owner, 0.0)
+
+    def pairs(self) -> Pairs:
+        return {(debtor, owner): x for debtor, owners in self.owed.items() for owner, x in owners.items()}
+
+
+class Journal:
+    """Accounts and every posting between them.
+
+    accounts: names in order; the position is the account's id. Populations are opened with `open_accounts`.
+    detail: keep every row of past quarters; otherwise their invoices are dropped and the rest is summed by (ledger,
+    purpose, payer, payee) with each population as one account. Postings need `begin` first. Amounts are nominal USD.
+    """
+
+    def __init__(self, accounts: Sequence[str], detail: bool = False) -> None:
+        self.detail = detail
+        self.account: dict[str, int] = {}
+        self._blocks: dict[str, tuple[int, int]] = {}  # group name -> first id, count
+        self._size = 0
+        self._cash = np.zeros(64)
+        self._view = self._cash[:0]
+        self._debt = _Promises()
+        self._credit = _Promises()
+        self._books: dict[int, Books] = {}
+        self._now: Books | None = None
+        self._pending: defaultdict[tuple[int, int], list[tuple[int, int, float]]] = defaultdict(list)
+        for name in accounts:
+            self.open_account(name)
+
+    # ---- accounts
+
+    def open_account(self, name: str) -> int:
+        """Open an account with zero cash and return its id; JournalError when the name is taken."""
+        if name in self.account or name in self._blocks:
+            raise JournalError(f"account {name!r} is open already")
+        self.account[name] = self._size
+        self._grow(1)
+        return self._size - 1
+
+    def open_accounts(self, group: str, count: int) -> NDArray[np.int32]:
+        """Open `count` accounts of a population, named '<group>/0', '<group>/1', ...; returns their ids."""
+        if group in self.account or group in self._blocks:
+            raise JournalError(f"account {group!r} is open already")
+        first = self._size
+        self._blocks[group] = (first, count)
+        self._grow(count)
+        return np.arange(first, first + count, dtype=np.int32)
+
+    def close_account(self, account: Account) -> None:
+        """Close an account for good (an exited lab, its estate settled): the audit finds any later posting."""
+        books = self._current("close_account")
+        closing = self.id_of(account)
+        if closing in books.closed:
+            raise JournalError(f"account {self.name_of(closing)!r} is closed already")
+        self._flush()
+        books.closed[closing] = len(books.batches)
+
+    def id_of(self, account: Account) -> int:
+        """The id of an account given by name or id; JournalError (with the nearest name) when there is none."""
+        if isinstance(account, str):
+            known = self.account.get(account)
+            return self._id_in_block(account) if known is None else known
+        if 0 <= account < self._size:
+            return int(account)
+        raise JournalError(f"no account has id {account}: ids run from 0 to {self._size - 1}")
+
+    def name_of(self, account: int) -> str:
+        """The name of an account given by id."""
+        account = self.id_of(account)
+        for group, (first, count) in self._blocks.items():
+            if first <= account < first + count:
+                return f"{group}/{account - first}"
+        return next(name for name, known in self.account.items() if known == account)
+
+    # ---- postings
+
+    def begin(self, quarter: int) -> None:
+        """Start a quarter; opening stocks are last quarter's, rolled forward from its batches. Quarters must rise."""
+        last = self._now
+        if last is not None and quarter <= last.quarter:
+            raise JournalError(f"quarter {quarter} can't begin after quarter {last.quarter}")
+        if last is None:
+            opening = Stocks(np.zeros(0), {}, {}, {}, {})
+            closed: dict[int, int] = {}
+        else:
+            self._flush()
+            opening = _rolled_forward(last, self._size)
+            closed = dict.fromkeys(last.closed, 0)
+            self._retire(last)
+        self._now = self._books[quarter] = Books(quarter, opening, closed)
+
+    def pay(self, purpose: str, payer: Accounts, payee: Accounts, amount: Amounts) -> None:
+        """Move cash. Single values (account ids or names, USD), or equally long arrays of ids and amounts.
+
+        A zero moves nothing. Raises JournalError, moving nothing, for a negative or non-finite amount, an unknown
+        account or a purpose that is not a payment. An overdraft is not refused here: the audit finds it.
+        """
+        code = _code(purpose)
+        if not _IS_CASH[code]:
+            raise JournalError(f"{purpose} is not a payment: use owe, forgive, grant_credit or redeem_credit")
+        if _is_batch(payer, payee, amount):
+            batch = self._batch(Ledger.CASH, code, payer, payee, amount)
+            self._move(batch)
+            self._current(purpose).batches.append(batch)
+            return
+        row = self._row(purpose, payer, payee, amount)
+        if row[2]:
+            self._post_cash(code, row)
+
+    def bill(self, purpose: str, payer: Accounts, payee: Accounts, amount: Amounts) -> None:
+        """Record invoices (price x quantity). By quarter end each must be paid, owed or settled in credits, once.
+
+        Arguments and errors as for `pay`.
+        """
+        code = _code(purpose)
+        if not _IS_CASH[code]:
+            raise JournalError(f"{purpose} is not a payment, so it can't be invoiced")
+        if _is_batch(payer, payee, amount):
+            self._current(purpose).batches.append(self._batch(Ledger.BILLED, code, payer, payee, amount))
+        else:
+            self._post(Ledger.BILLED, code, self._row(purpose, payer, payee, amount))
+
+    def owe(self, purpose: str, debtor: Accounts, creditor: Accounts, amount: Amounts) -> None:
+        """Turn an invoice of `purpose` (or 'trade_debt': none of this quarter) into debt of debtor to creditor."""
+        code = _code(purpose)
+        if code in _REDUCTIONS or not (_IS_CASH[code] or purpose == "trade_debt"):
+            raise JournalError(f"{purpose} can't be owed: name the unpaid invoice's purpose, or trade_debt")
+        for row in self._rows(purpose, debtor, creditor, amount):
+            self._debt.add(*row)
+            self._post(Ledger.DEBT, code, row)
+
+    def forgive(self, purpose: str, debtor: Account, creditor: Account, amount: float) -> None:
+        """Cancel debt without cash: 'debt_relief' (restructuring) or 'write_off' (wind-down)."""
+        if purpose not in ("debt_relief", "write_off"):
+            raise JournalError(f"debt is forgiven as debt_relief or write_off, not {purpose}")
+        row = self._row(purpose, debtor, creditor, amount)
+        self._reduce_debt(_code(purpose), row)
+
+    def repay(self, debtor: Account, creditor: Account, amount: float) -> None:
+        """Pay back debt: cash and debt fall together. JournalError when more than the debt is paid."""
+        self._pay_down("debt_repayment", debtor, creditor, amount)
+
+    def recover(self, debtor: Account, creditor: Account, amount: float) -> None:
+        """A creditor's recovery from the estate of an exiting debtor: cash and debt fall together."""
+        self._pay_down("estate", debtor, creditor, amount)
+
+    def grant_credit(self, issuer: Account, holder: Account, amount: float) -> None:
+        """Promise the holder compute worth `amount` USD."""
+        row = self._row("compute_credit_grant", issuer, holder, amount)
+        self._credit.add(*row)
+        self._post(Ledger.CREDIT, _CODE["compute_credit_grant"], row)
+
+    def redeem_credit(
+        self, issuer: Account, holder: Account, supplier: Account, amount: float, purpose: str = "training"
+    ) -> None:
+        """The issuer pays the holder's invoice of `purpose` to the supplier in cash; the holder's credit falls.
+
+        Raises JournalError when the holder has less credit with this issuer.
+        """
+        issuer_id, holder_id, usd = self._row("compute_credit_used", issuer, holder, amount)
+        usd = self._within(usd, self._credit.get(issuer_id, holder_id), ("credit", issuer_id, holder_id))
+        supplier_id = self.id_of(supplier)
+        self._credit.add(issuer_id, holder_id, -usd)
+        self._post(Ledger.CREDIT, _CODE["compute_credit_used"], (issuer_id, holder_id, usd))
+        self._post(Ledger.SETTLED, _code(purpose), (holder_id, supplier_id, usd))
+        self._post_cash(_CODE["credit_redemption"], (issuer_id, supplier_id, usd))
+
+    # ---- balances
+
+    @property
+    def cash(self) -> Floats:
+        """Cash by account id, USD: a read-only live view (ask again after opening accounts)."""
+        return self._view
+
+    def debt(self, debtor: Account) -> float:
+        """What the debtor owes in all, USD."""
+        return sum(self._debt.owed.get(self.id_of(debtor), {}).values())
+
+    def claims(self, debtor: Account) -> dict[int, float]:
+        """Who has claims on the debtor: creditor id -> USD, in id order, zeros left out."""
+        owners = self._debt.owed.get(self.id_of(debtor), {})
+        return {owner: owners[owner] for owner in sorted(owners) if owners[owner]}
+
+    def credit(self, holder: Account) -> float:
+        """The holder's unused compute credits, USD."""
+        return self._credit.assets.get(self.id_of(holder), 0.0)
+
+    def credit_by_issuer(self, holder: Account) -> dict[int, float]:
+        """The holder's unused compute credits: issuer id -> USD, in id order, zeros left out."""
+        owner = self.id_of(holder)
+        amounts = {issuer: self._credit.get(issuer, owner) for issuer in sorted(self._credit.owed)}
+        return {issuer: amount for issuer, amount in amounts.items() if amount}
+
+    def balances(self) -> pd.DataFrame:
+        """One row per account, USD: cash, debt owed, claims held on others, unused compute credits held."""
+        debt = {debtor: sum(owners.values()) for debtor, owners in self._debt.owed.items()}
+        return pd.DataFrame(
+            {
+                "account": self._names(),
+                "cash_usd": self.cash.copy(),
+                "debt_usd": _by_account(debt, self._size),
+                "claims_usd": _by_account(self._debt.assets, self._size),
+                "credit_usd": _by_account(self._credit.assets, self._size),
+            }
+        )
+
+    def books(self, quarter: int) -> Books:
+        """The quarter's books with its closing stocks (the live ones while it runs), for the audit."""
+        if quarter not in self._books:
+            raise JournalError(f"the journal has no quarter {quarter}")
+        books = self._books[quarter]
+        if books is not self._now:
+            return books
+        self._flush()
+        return Books(quarter, books.opening, books.closed, books.batches, self._live())
+
+    def flows(self, quarter: int | None = None) -> pd.DataFrame:
+        """Every row (of one quarter): quarter, ledger, purpose, payer, payee, amount_usd, zeros left out.
+
+        In the debt ledger payer and payee are debtor and creditor, in the credit ledger issuer and holder;
+        debt_repayment, estate, debt_relief, write_off and compute_credit_used reduce the stock, others raise it.
+        """
+        quarters = sorted(self._books) if quarter is None else [quarter]
+        names = self._names()
+        frames = [_frame(q, batch, names) for q in quarters for batch in self.books(q).batches]
+        if not frames:
+            return pd.DataFrame(columns=["quarter", "ledger", "purpose", "payer", "payee", "amount_usd"])
+        return pd.concat(frames, ignore_index=True)
+
+    def total(self, purpose: str, quarter: int, payee: Account | None = None, payer: Account | None = None) -> float:
+        """USD posted for a purpose in a quarter: cash (for non-cash purposes, their own ledger).
+
+        payee, payer: narrow to an account, or to a whole population by its group name.
+        """
+        books = self.books(quarter)
+        total = 0.0
+        for batch in books.of(_main_ledger(purpose), _code(purpose)):
+            rows = self._matches(batch.payee, payee, books) & self._matches(batch.payer, payer, books)
+            total += float(batch.amount[rows].sum())
+        return total
+
+    def received(self, purpose: str, quarter: int) -> Floats:
+        """Cash received for a purpose in a quarter, USD by account id.
+
+        In a compacted quarter a population's first id carries the sum of all its members.
+        """
+        return _sums(self.books(quarter).of(Ledger.CASH, _code(purpose)), "payee", self._size)
+
+    def paid(self, purpose: str, quarter: int) -> Floats:
+        """Cash paid for a purpose in a quarter, USD by account id.
+
+        In a compacted quarter a population's first id carries the sum of all its members.
+        """
+        return _sums(self.books(quarter).of(Ledger.CASH, _code(purpose)), "payer", self._size)
+
+    # ---- inside
+
+    def _grow(self, count: int) -> None:
+        size = self._size + count
+        if size > len(self._cash):
+            larger = np.zeros(max(size, 2 * len(self._cash)))
+            larger[: self._size] = self._cash[: self._size]
+            self._cash = larger
+        self._size = size
+        self._view = self._cash[:size]
+        self._view.flags.writeable = False  # a view of its own: the journal still writes to self._cash
+
+    def _id_in_block(self, name: str) -> int:
+        group, _, index = name.rpartition("/")
+        first, count = self._blocks.get(group, (0, 0))
+        if index.isdecimal() and int(index) < count:
+            return first + int(index)
+        raise JournalError(f"no account is called {name!r}{_nearest(name, (*self.account, *self._blocks))}")
+
+    def _names(self) -> NDArray[np.object_]:
+        names = np.empty(self._size, dtype=object)
+        for name, account in self.account.items():
+            names[account] = name
+        for group, (first, count) in self._blocks.items():
+            names[first : first + count] = [f"{group}/{i}" for i in range(count)]
+        return names
+
+    def _current(self, purpose: str) -> Books:
+        if self._now is None:
+            raise JournalError(f"{purpose}: no quarter has begun; call begin(quarter) first")
+        return self._now
+
+    def _row(self, purpose: str, payer: Accounts, payee: Accounts, amount: Amounts) -> tuple[int, int, float]:
+        """A checked single posting as (payer id, payee id, USD)."""
+        self._current(purpose)
+        if isinstance(payer, np.ndarray) or isinstance(payee, np.ndarray):
+            raise JournalError(f"{purpose}: this posting takes one payer and one payee")
+        usd = float(amount)
+        if not 0.0 <= usd < math.inf:
+            raise JournalError(f"{purpose}: {payer} can't pay {payee} {usd} USD: amounts are finite and >= 0")
+        return self.id_of(payer), self.id_of(payee), usd
+
+    def _batch(self, ledger: Ledger, code: int, payer: Accounts, payee: Accounts, amount: Amounts) -> Batch:
+        """Checked copies of the columns, so that the caller may reuse the arrays."""
+        purpose = PURPOSES[code].name
+        self._current(purpose)
+        usd = np.array(amount, dtype=np.float64)
+        payers, payees = self._ids(purpose, payer), self._ids(purpose, payee)
+        lengths = {column.shape for column in (usd, payers, payees) if column.ndim}
+        if len(lengths) > 1 or any(len(shape) > 1 for shape in lengths):
+            raise JournalError(f"{purpose}: payers, payees and amounts must be equally long, one-dimensional columns")
+        shape = max(lengths)
+        usd, payers, payees = _column(usd, shape), _column(payers, shape), _column(payees, shape)
+        if usd.size and not (usd.min() >= 0.0 and usd.max() < math.inf):
+            bad = int(np.flatnonzero(~((usd >= 0.0) & (usd < math.inf)))[0])
+            names = f"{self.name_of(int(payers[bad]))} can't pay {self.name_of(int(payees[bad]))}"
+            raise JournalError(f"{purpose}: {names} {usd[bad]} USD (row {bad}): amounts are finite and >= 0")
+        return Batch(int(ledger), code, payers, payees, usd)
+
+    def _ids(self, purpose: str, account: Accounts) -> NDArray[np.int32]:
+        if not isinstance(account, np.ndarray):
+            return np.array(self.id_of(account), dtype=np.int32)
+        if account.dtype.kind not in "iu":
+            raise JournalError(f"{purpose}: account ids are whole numbers, not {account.dtype}")
+        if account.size and not (account.min() >= 0 and account.max() < self._size):
+            raise JournalError(f"{purpose}: account ids run from 0 to {self._size - 1}")
+        return np.array(account, dtype=np.int32)
+
+    def _rows(
+        self, purpose: str, payer: Accounts, payee: Accounts, amount: Amounts
+    ) -> Iterable[tuple[int, int, float]]:
+        if not _is_batch(payer, payee, amount):
+            return (self._row(purpose, payer, payee, amount),)
+        return _triples([self._batch(Ledger.DEBT, _code(purpose), payer, payee, amount)])
+
+    def _post(self, ledger: Ledger, code: int, row: tuple[int, int, float]) -> None:
+        if row[2]:
+            self._pending[ledger, code].append(row)
+
+    def _post_cash(self, code: int, row: tuple[int, int, float]) -> None:
+        payer, payee, amount = row
+        self._cash[payer] -= amount
+        self._cash[payee] += amount
+        self._post(Ledger.CASH, code, row)
+
+    def _move(self, batch: Batch) -> None:
+        cash = self._cash[: self._size]
+        cash += np.bincount(batch.payee, batch.amount, self._size)
+        cash -= np.bincount(batch.payer, batch.amount, self._size)
+
+    def _pay_down(self, purpose: str, debtor: Account, creditor: Account, amount: float) -> None:
+        row = self._row(purpose, debtor, creditor, amount)
+        self._post_cash(_code(purpose), self._reduce_debt(_code(purpose), row))
+
+    def _reduce_debt(self, code: int, row: tuple[int, int, float]) -> tuple[int, int, float]:
+        debtor, creditor, amount = row
+        usd = self._within(amount, self._debt.get(debtor, creditor), ("debt", debtor, creditor))
+        self._debt.add(debtor, creditor, -usd)
+        self._post(Ledger.DEBT, code, (debtor, creditor, usd))
+        return debtor, creditor, usd
+
+    def _within(self, amount: float, stock: float, what: tuple[str, int, int]) -> float:
+        """The amount, capped at the stock it reduces; a difference beyond rounding is refused."""
+        if amount > stock * (1.0 + GATE):
+            kind, debtor, owner = what
+            pair = f"{self.name_of(debtor)} to {self.name_of(owner)}"
+            raise JournalError(f"the {kind} of {pair} is {stock} USD: it can't fall by {amount} USD")
+        return min(amount, stock)
+
+    def _flush(self) -> None:
+        """Turn the pending single rows into batches."""
+        books = self._current("flush")
+        for (ledger, code), rows in self._pending.items():
+            payer, payee, amount = zip(*rows, strict=True)
+            ids = (np.array(payer, dtype=np.int32), np.array(payee, dtype=np.int32))
+            books.batches.append(Batch(int(ledger), code, *ids, np.array(amount, dtype=np.float64)))
+        self._pending.clear()
+
+    def _live(self) -> Stocks:
+        debt, credit = self._debt, self._credit
+        return Stocks(self.cash, debt.pairs(), credit.pairs(), dict(debt.assets), dict(credit.assets))
+
+    def _retire(self, books: Books) -> None:
+        """Close a quarter: keep its detail and its closing stocks, or payments and promises summed by group only."""
+        if self.detail:
+            live = self._live()
+            books.closing = live._replace(cash=live.cash.copy())
+            return
+        starts = np.ones(self._size, dtype=np.int64)
+        for first, count in self._blocks.values():
+            starts[first + 1 : first + count] = 0
+        group, first_id = np.cumsum(starts) - 1, np.flatnonzero(starts)
+        kept = (batch for batch in books.batches if batch.ledger not in (Ledger.BILLED, Ledger.SETTLED))
+        books.batches = [_by_group(batch, group, first_id) for batch in kept]
+        books.opening = Stocks(np.zeros(0), {}, {}, {}, {})
+        books.compacted = True
+
+    def _matches(self, ids: NDArray[np.int32], account: Account | None, books: Books) -> NDArray[np.bool_]:
+        if account is None:
+            return np.ones(len(ids), dtype=np.bool_)
+        if isinstance(account, str) and account in self._blocks:
+            first, count = self._blocks[account]
+            return np.asarray((ids >= first) & (ids < first + count))
+        wanted = self.id_of(account)
+        if books.compacted and any(first <= wanted < first + count for first, count in self._blocks.values()):
+            raise JournalError(f"quarter {books.quarter} keeps populations as one account: ask by group, or use detail")
+        return np.asarray(ids == wanted)
+
+
+# ---- identities
+
+
+@dataclass(frozen=True, slots=True)
+class IdentityResidual:
+    """How far one identity is from holding in a quarter: worst residual (USD), the gate (USD) and where it is."""
+
+    quarter: int
+    name: str
+    residual: float
+    gate: float
+    agent: str
+
+    @property
+    def broken(self) -> bool:
+        """True when the residual exceeds the gate or is not a number."""
+        return not self.residual <= self.gate
+
+
+def check_quarter(journal: Journal, quarter: int) -> list[IdentityResidual]:
+    """The accounting identities of a quarter, recomputed from its batches (not from running totals).
+
+    Gate: residual <= 1e-12 x (largest stock + the quarter's gross cash flow). Raises JournalError for a quarter that
+    was compacted. `require_identities` turns a broken identity into an error.
+    """
+    books = journal.books(quarter)
+    if books.compacted:
+        raise JournalError(f"quarter {quarter} was compacted: audit it before the next one begins, or keep the detail")
+    return _Audit(books, journal.name_of).residuals()
+
+
+def require_identities(journal: Journal, quarter: int) -> None:
+    """Raise IdentityError naming quarter, identity, agent and size of each identity broken in the quarter."""
+    broken = [r for r in check_quarter(journal, quarter) if r.broken]
+    if broken:
+        lines = [f"{r.name} is off by {r.residual:.6g} USD (gate {r.gate:.3g}) at {r.agent}" for r in broken]
+        raise IdentityError(f"quarter {quarter}: " + "; ".join(lines))
+
+
+class _Audit:
+    """The identities of one quarter's books."""
+
+    def __init__(self, books: Books, name_of: Callable[[int], str]) -> None:
+        if books.closing is None:
+            raise JournalError(f"quarter {books.quarter} has no closing stocks")
+        self.books = books
+        self.name_of = name_of
+        self.live = books.closing
+        self.size = len(self.live.cash)
+        payments = books.of(Ledger.CASH)
+        self.inflow = _sums(payments, "payee", self.size)
+        self.outflow = _sums(payments, "payer", self.size)
+        self.rolled = _rolled_forward(books, self.size, (self.inflow, self.outflow))
+        self.gate = GATE * (self._largest_stock() + float(self.inflow.sum()))
+
+    def residuals(self) -> list[IdentityResidual]:
+        return [
+            self._result("total cash is constant", abs(self.live.cash.sum() - self.books.opening.cash.sum()), "all"),
+            self._worst("cash closing = opening + in - out", np.abs(self.live.cash - self.rolled.cash)),
+            self._worst("cash is never negative", self._overdrafts()),
+            self._worst_pair("debt roll-forward", _gaps(self.live.debt, self.rolled.debt)),
+            self._worst_of("liabilities are assets", _gaps(self.live.debt_assets, self.rolled.debt_assets)),
+            self._worst_pair("debt paid in cash falls as much", self._unmatched_debt_payments()),
+            self._worst_pair("credit roll-forward", _gaps(self.live.credit, self.rolled.credit)),
+            self._worst_of("credits are assets", _gaps(self.live.credit_assets, self.rolled.credit_assets)),
+            self._worst_of("credits used are paid by their issuer", self._unpaid_credits()),
+            self._worst_of("credits used settle the holder's bills", self._unsettled_credits()),
+            self._worst("nothing moves at a closed account", self._late_turnover()),
+            self._invoices("payer", "invoices by payer = paid + owed + credits"),
+            self._invoices("payee", "invoices by payee = paid + owed + credits"),
+            self._worst_of("recovered + written off = claims", self._unsettled_estates()),
+        ]
+
+    def _largest_stock(self) -> float:
+        opening, closing = self.books.opening, self.live
+        stocks = [0.0, *(abs(x) for part in (opening, closing) for p in (part.debt, part.credit) for x in p.values())]
+        cash = [float(np.abs(part.cash).max(initial=0.0)) for part in (opening, closing)]
+        return max(*stocks, *cash)
+
+    def _overdrafts(self) -> Floats:
+        """Overdraft by account; the rest of the world is the source of money and may owe it."""
+        overdraft = np.maximum(-self.live.cash, 0.0)
+        worst = int(overdraft.argmax()) if self.size else 0
+        while self.size and overdraft[worst] > 0.0 and self.name_of(worst) == REST_OF_WORLD:
+            overdraft[worst] = 0.0
+            worst = int(overdraft.argmax())
+        return overdraft
+
+    def _unmatched_debt_payments(self) -> Pairs:
+        gaps: Pairs = {}
+        for code in (_CODE["debt_repayment"], _CODE["estate"]):
+            paid, reduced = (_by_pair(self.books.of(ledger, code)) for ledger in (Ledger.CASH, Ledger.DEBT))
+            for pair, gap in _gaps(paid, reduced).items():
+                gaps[pair] = gaps.get(pair, 0.0) + gap
+        return gaps
+
+    def _unpaid_credits(self) -> dict[int, float]:
+        """Credits used against the cash their issuers paid for them, by issuer."""
+        paid = self.books.of(Ledger.CASH, _CODE["credit_redemption"])
+        return _gaps(_by_owner(self._credits_used(), 0), _by_owner(_by_pair(paid), 0))
+
+    def _unsettled_credits(self) -> dict[int, float]:
+        """Credits used against the invoices they settled, by holder."""
+        return _gaps(_by_owner(self._credits_used(), 1), _by_owner(_by_pair(self.books.of(Ledger.SETTLED)), 0))
+
+    def _credits_used(self) -> Pairs:
+        return _by_pair(self.books.of(Ledger.CREDIT, _CODE["compute_credit_used"]))
+
+    def _late_turnover(self) -> Floats:
+        """USD posted in any ledger at a closed account after it was closed."""
+        late = np.zeros(self.size)
+        promises = [b for b in self.books.batches if b.ledger not in (Ledger.CASH, Ledger.BILLED)]
+        for mark in sorted(set(self.books.closed.values())):
+            batches = self.books.batches[mark:] if mark else promises
+            turnover = _sums(batches, "payer", self.size) + _sums(batches, "payee", self.size)
+            if not mark:  # closed before the quarter's first batch: the flows of the whole quarter are late
+                turnover += self.inflow + self.outflow
+            closed = [account for account, at in self.books.closed.items() if at == mark]
+            late[closed] = turnover[closed]
+        return late
+
+    def _invoices(self, side: Side, name: str) -> IdentityResidual:
+        """Worst gap, over purposes, between what was billed and what was paid, owed or settled in credits."""
+        worst = self._result(name, 0.0, "all")
+        for code in sorted({b.purpose for b in self.books.batches if b.ledger == Ledger.BILLED or _invoiced(b)}):
+            billed = self.books.of(Ledger.BILLED, code)
+            settled = [b for b in self.books.batches if b.purpose == code and b.ledger in _SETTLING]
+            gaps = np.abs(_sums(billed, side, self.size) - _sums(settled, side, self.size))
+            account = int(gaps.argmax())
+            if not gaps[account] <= worst.residual:
+                worst = self._result(name, gaps[account], f"{self.name_of(account)} ({PURPOSES[code].name})")
+        return worst
+
+    def _unsettled_estates(self) -> dict[int, float]:
+        """Claims on closed accounts that were neither recovered nor written off, by debtor."""
+        claims = {pair: abs(amount) for pair, amount in self.rolled.debt.items() if pair[0] in self.books.closed}
+        return _by_owner(claims, 0)
+
+    def _worst(self, name: str, gaps: Floats) -> IdentityResidual:
+        if not len(gaps):
+            return self._result(name, 0.0, "all")
+        account = int(gaps.argmax())  # argmax returns the first NaN, so that a NaN is never lost
+        return self._result(name, gaps[account], self.name_of(account))
+
+    def _worst_of(self, name: str, gaps: dict[int, float]) -> IdentityResidual:
+        return self._worst_pair(name, {(account, account): gap for account, gap in gaps.items()})
+
+    def _worst_pair(self, name: str, gaps: Pairs) -> IdentityResidual:
+        if not gaps:
+            return self._result(name, 0.0, "all")
+        pair = max(gaps, key=lambda p: (math.isnan(gaps[p]), gaps[p]))
+        return self._result(name, gaps[pair], " -> ".join(dict.fromkeys(self.name_of(account) for account in pair)))
+
+    def _result(self, name: str, residual: float, agent: str) -> IdentityResidual:
+        return IdentityResidual(self.books.quarter, name, float(residual), self.gate, agent)
+
+
+# ---- columns and pairs
+
+
+def _code(purpose: str) -> int:
+    code = _CODE.get(purpose)
+    if code is None:
+        raise JournalError(f"no purpose is called {purpose!r}{_nearest(purpose, _CODE)}")
+    return code
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    close = difflib.get_close_matches(name, list(known), n=1)
+    return f": did you mean {close[0]!r}?" if close else ""
+
+
+def _main_ledger(purpose: str) -> Ledger:
+    if _IS_CASH[_code(purpose)]:
+        return Ledger.CASH
+    return Ledger.CREDIT if purpose.startswith("compute_credit") else Ledger.DEBT
+
+
+def _invoiced(batch: Batch) -> bool:
+    """A payment that needs an invoice, whether or not one was recorded."""
+    return batch.ledger in _SETTLING and PURPOSES[batch.purpose].invoiced
+
+
+def _is_batch(payer: Accounts, payee: Accounts, amount: Amounts) -> bool:
+    return isinstance(amount, np.ndarray) or isinstance(payer, np.ndarray) or isinstance(payee, np.ndarray)
+
+
+def _column(column: NDArray[Scalar], shape: tuple[int, ...]) -> NDArray[Scalar]:
+    return column if column.ndim else np.full(shape, column)
+
+
+def _triples(batches: Iterable[Batch]) -> Iterator[tuple[int, int, float]]:
+    """The batches' rows, zeros left out."""
+    for batch in batches:
+        rows = zip(batch.payer.tolist(), batch.payee.tolist(), batch.amount.tolist(), strict=True)
+        yield from (row for row in rows if row[2])
+
+
+def _bincount(ids: NDArray[np.integer], amounts: Floats, size: int) -> Floats:
+    """Amounts added up one after the other by id, so that rows of zeros change no bit of the sums."""
+    return np.asarray(np.bincount(ids, amounts, size), dtype=np.float64)
+
+
+def _sums(batches: Sequence[Batch], side: Side, size: int) -> Floats:
+    """Amounts by account id, summed in the order they were posted."""
+    if not batches:
+        return np.zeros(size)
+    ids = np.concatenate([batch.payer if side == "payer" else batch.payee for batch in batches])
+    return _bincount(ids, np.concatenate([batch.amount for batch in batches]), size)
+
+
+def _rolled_forward(books: Books, size: int, flows: tuple[Floats, Floats] | None = None) -> Stocks:
+    """Closing stocks from the opening ones and the quarter's batches alone; flows: cash in and out by account."""
+    payments = books.of(Ledger.CASH)
+    inflow, outflow = flows or (_sums(payments, "payee", size), _sums(payments, "payer", size))
+    cash = inflow - outflow
+    cash[: len(books.opening.cash)] += books.opening.cash
+    debt = _rolled_pairs(books.opening.debt, books.of(Ledger.DEBT))
+    credit = _rolled_pairs(books.opening.credit, books.of(Ledger.CREDIT))
+    return Stocks(cash, debt, credit, _by_owner(debt, 1), _by_owner(credit, 1))
+
+
+def _rolled_pairs(opening: Pairs, batches: Iterable[Batch]) -> Pairs:
+    stock = dict(opening)
+    for batch in batches:
+        sign = -1.0 if batch.purpose in _REDUCTIONS else 1.0
+        for debtor, owner, amount in _triples([batch]):
+            stock[debtor, owner] = stock.get((debtor, owner), 0.0) + sign * amount
+    return stock
+
+
+def _by_pair(batches: Iterable[Batch]) -> Pairs:
+    sums: Pairs = {}
+    for payer, payee, amount in _triples(batches):
+        sums[payer, payee] = sums.get((payer, payee), 0.0) + amount
+    return sums
+
+
+def _by_owner(pairs: Pairs, position: int) -> dict[int, float]:
+    """Sums by the first (position 0) or second (1) account of the pairs."""
+    sums: dict[int, float] = {}
+    for pair, amount in pairs.items():
+        sums[pair[position]] = sums.get(pair[position], 0.0) + amount
+    return sums
+
+
+def _gaps(one: dict[Key, float], other: dict[Key, float]) -> dict[Key, float]:
+    return {key: abs(one.get(key, 0.0) - other.get(key, 0.0)) for key in (*one, *other)}
+
+
+def _by_account(amounts: dict[int, float], size: int) -> Floats:
+    column = np.zeros(size)
+    column[list(amounts)] = list(amounts.values())
+    return column
+
+
+def _by_group(batch: Batch, group: NDArray[np.int64], first: NDArray[np.int64]) -> Batch:
+    """A batch summed by group of accounts; `first` is each group's first id. Few rows stay as they are."""
+    cells = len(first) ** 2
+    if len(batch.amount) <= len(first) or cells > _MOST_CELLS:
+        return batch._replace(payer=_grouped(batch.payer, group, first), payee=_grouped(batch.payee, group, first))
+    sums = _bincount(group[batch.payer] * len(first) + group[batch.payee], batch.amount, cells)
+    kept = np.flatnonzero(sums)
+    payer, payee = (first[part].astype(np.int32) for part in np.divmod(kept, len(first)))
+    return batch._replace(payer=payer, payee=payee, amount=sums[kept])
+
+
+def _grouped(ids: NDArray[np.int32], group: NDArray[np.int64], first: NDArray[np.int64]) -> NDArray[np.int32]:
+    return first[group[ids]].astype(np.int32)
+
+
+def _frame(quarter: int, batch: Batch, names: NDArray[np.object_]) -> pd.DataFrame:
+    rows = np.flatnonzero(batch.amount)
+    return pd.DataFrame(
+        {
+            "quarter": quarter,
+            "ledger": Ledger(batch.ledger).name.lower(),
+            "purpose": PURPOSES[batch.purpose].name,
+            "payer": names[batch.payer[rows]],
+            "payee": names[batch.payee[rows]],
+            "amount_usd": batch.amount[rows],
+        }
+    )
