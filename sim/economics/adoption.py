@@ -1,0 +1,40 @@
+"""Diffusion among enterprises (Bass 1969) and probabilities over parts of a year."""
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+FloatArray = NDArray[np.float64]
+
+
+def bass_share(years: ArrayLike, innovation: ArrayLike, imitation: ArrayLike) -> FloatArray:
+    """Share of eventual adopters that has adopted ``years`` after a start from nobody (Bass 1969).
+
+    F(t) = (1 - e^(-(p+q)t)) / (1 + (q/p) e^(-(p+q)t)), innovation p and imitation q per year, result 0-1.
+    """
+    return bass_step(0.0, innovation, imitation, 1.0, years)
+
+
+def bass_step(
+    share: ArrayLike, innovation: ArrayLike, imitation: ArrayLike, ceiling: ArrayLike, dt: ArrayLike
+) -> FloatArray:
+    """Adopters' share of all after ``dt`` years: exact solution of dF/dt = (p + q F/m)(m - F) from any start.
+
+    ``share`` F and ``ceiling`` m > 0 are fractions of all enterprises, p and q are per year. (1 - f)/(p + q f) with
+    f = F/m decays at rate p + q; solved for f without dividing by p, so p = 0 (pure imitation) works too. A share above
+    the ceiling falls towards it. Raises ValueError for negative p, q or a ceiling that is not positive.
+    """
+    p, q = np.asarray(innovation, dtype=np.float64), np.asarray(imitation, dtype=np.float64)
+    m = np.asarray(ceiling, dtype=np.float64)
+    if np.any(p < 0) or np.any(q < 0) or np.any(m <= 0):
+        raise ValueError("innovation and imitation must not be negative and the ceiling must be above 0")
+    f = np.asarray(share, dtype=np.float64) / m
+    lost = -np.expm1(-(p + q) * np.asarray(dt, dtype=np.float64))
+    top = p * lost + f * (q + p * (1.0 - lost))
+    bottom = p + q * (1.0 - lost) + q * f * lost
+    still = bottom <= 0  # neither innovation nor imitation: nobody moves
+    return np.asarray(m * np.where(still, f, top / np.where(still, 1.0, bottom)))
+
+
+def arrival_probability(annual_probability: ArrayLike, dt: ArrayLike) -> FloatArray:
+    """Probability of at least one arrival in ``dt`` years given that of a whole year h: 1 - (1 - h)^dt."""
+    return np.asarray(1.0 - (1.0 - np.asarray(annual_probability, dtype=np.float64)) ** np.asarray(dt))

@@ -1,0 +1,88 @@
+"""What a million tokens costs: to serve, to buy in each mode of deployment, and the buyer's budget for it."""
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+FloatArray = NDArray[np.float64]
+
+
+def serving_cost(
+    base_usd_per_mtok: ArrayLike, compute_oom: ArrayLike, progress_index: ArrayLike, efficiency: ArrayLike
+) -> FloatArray:
+    """Cost of serving, USD per Mtok: base x sqrt(training compute relative to the reference) / (progress x efficiency).
+
+    Compute-optimal models grow in parameters, hence in FLOP per token, with the square root of training compute
+    (Hoffmann et al. 2022). ``compute_oom`` is log10 of that compute relative to the reference model;
+    ``progress_index`` (hardware and inference progress since the reference day) and ``efficiency`` (of this lab) are
+    factors above 0.
+    """
+    root = 10.0 ** (np.asarray(compute_oom, dtype=np.float64) / 2.0)
+    return np.asarray(np.asarray(base_usd_per_mtok) * root / (np.asarray(progress_index) * np.asarray(efficiency)))
+
+
+def _running_a_host(
+    fixed_usd_per_year: ArrayLike, staff_usd_per_year: ArrayLike, skill_premium: ArrayLike, talent: ArrayLike
+) -> FloatArray:
+    """Yearly cost of running one's own models apart from compute, USD: infrastructure plus the staff still to hire."""
+    hired = np.asarray(staff_usd_per_year, dtype=np.float64) * (1.0 + np.asarray(skill_premium))
+    return np.asarray(np.asarray(fixed_usd_per_year) + hired * (1.0 - np.asarray(talent)))
+
+
+def self_hosted_cost(
+    serving: ArrayLike,
+    utilisation: ArrayLike,
+    fixed_usd_per_year: ArrayLike,
+    staff_usd_per_year: ArrayLike,
+    skill_premium: ArrayLike,
+    talent: ArrayLike,
+    volume_mtok_per_year: ArrayLike,
+) -> FloatArray:
+    """Cost of open weights on one's own machines, USD per Mtok: c / u + (fixed + staff (1 + premium)(1 - talent)) / V.
+
+    ``serving`` is the cost at full load (USD per Mtok) and ``utilisation`` u in (0, 1] the part of the hours paid that
+    does work; fixed and staff in USD per year, the wage premium of open-model skills as a fraction, ``talent`` (0-1)
+    the part of the staff the enterprise has anyway, V in Mtok per year (inf at V = 0). All broadcast.
+    """
+    overhead = _running_a_host(fixed_usd_per_year, staff_usd_per_year, skill_premium, talent)
+    with np.errstate(divide="ignore"):
+        return np.asarray(np.asarray(serving) / np.asarray(utilisation) + overhead / np.asarray(volume_mtok_per_year))
+
+
+def hosted_cost(serving: ArrayLike, margin: ArrayLike) -> FloatArray:
+    """Price of the competitive hosting fringe, USD per Mtok: serving cost x (1 + margin)."""
+    return np.asarray(np.asarray(serving, dtype=np.float64) * (1.0 + np.asarray(margin)))
+
+
+def private_deployment_cost(price: ArrayLike, fee: ArrayLike) -> FloatArray:
+    """Closed weights in the buyer's own cloud, USD per Mtok: the API price plus a fee per Mtok."""
+    return np.asarray(np.asarray(price, dtype=np.float64) + np.asarray(fee))
+
+
+def self_hosting_break_even(
+    api_price: ArrayLike,
+    serving: ArrayLike,
+    utilisation: ArrayLike,
+    fixed: ArrayLike,
+    staff: ArrayLike,
+    premium: ArrayLike,
+    talent: ArrayLike,
+) -> FloatArray:
+    """Volume in Mtok per year at which self-hosting costs as much as the API; larger users gain by hosting themselves.
+
+    Arguments as in ``self_hosted_cost``, ``api_price`` in USD per Mtok. Infinite when the API undercuts even the
+    running compute c / u, so that no volume is large enough.
+    """
+    saving = np.asarray(api_price, dtype=np.float64) - np.asarray(serving) / np.asarray(utilisation)
+    overhead = _running_a_host(fixed, staff, premium, talent)
+    return np.where(saving > 0, overhead / np.where(saving > 0, saving, 1.0), np.inf)
+
+
+def budget_index(growth: ArrayLike, decay: ArrayLike, floor_growth: ArrayLike, years: ArrayLike) -> FloatArray:
+    """Budget relative to year 0 when its log growth rate is growth e^(-decay t) + floor_growth per year.
+
+    The integral is growth (1 - e^(-decay t)) / decay + floor_growth t; with decay = 0 growth never slows.
+    """
+    rate, time = np.broadcast_arrays(np.asarray(decay, dtype=np.float64), np.asarray(years, dtype=np.float64))
+    safe = np.where(rate > 0, rate, 1.0)
+    spent = np.where(rate > 0, -np.expm1(-safe * time) / safe, time)
+    return np.asarray(np.exp(np.asarray(growth) * spent + np.asarray(floor_growth) * time))
