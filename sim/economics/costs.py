@@ -86,3 +86,25 @@ def budget_index(growth: ArrayLike, decay: ArrayLike, floor_growth: ArrayLike, y
     safe = np.where(rate > 0, rate, 1.0)
     spent = np.where(rate > 0, -np.expm1(-safe * time) / safe, time)
     return np.asarray(np.exp(np.asarray(growth) * spent + np.asarray(floor_growth) * time))
+
+
+def scale_of_fixed_cost(budget: ArrayLike, reference: ArrayLike, avoided: ArrayLike) -> FloatArray:
+    """Part of the full fixed cost of an own deployment that a workload of this budget needs, 1 - avoided .. 1.
+
+    ``budget`` and ``reference`` in USD per year; from the reference on the fixed cost is borne in full, below it the
+    part ``avoided`` (0-1) shrinks with the budget.
+    """
+    relative = np.minimum(1.0, np.asarray(budget, dtype=np.float64) / np.asarray(reference))
+    return np.asarray(1.0 - np.asarray(avoided) * (1.0 - relative))
+
+
+def integrator_engaged(
+    staff_usd_per_year: ArrayLike, fixed_usd_per_year: ArrayLike, talent: ArrayLike, relief: ArrayLike, fee: ArrayLike
+) -> NDArray[np.bool_]:
+    """Whether a system integrator is cheaper than hiring: relief x staff (1 - talent) > fee x infrastructure.
+
+    ``staff`` (USD per year, premium included) is what a buyer without talent would hire, ``relief`` (0-1) the part of
+    it that the integrator supplies, ``fee`` its price over the infrastructure bill.
+    """
+    saved = np.asarray(relief) * np.asarray(staff_usd_per_year) * (1.0 - np.asarray(talent))
+    return np.asarray(saved > np.asarray(fee) * np.asarray(fixed_usd_per_year))

@@ -31,7 +31,10 @@ BoolArray = NDArray[np.bool_]
 IntArray = NDArray[np.intp]
 
 _BEST_RESPONSE_TOLERANCE = 1e-8  # of a price, relative: far below what a posted price shows
-_BEST_RESPONSE_ROUNDS = 500
+_BEST_RESPONSE_ROUNDS = 1_000
+_POSTING_ROUNDS = 12  # enough for most; bounds the time of a quarter
+_FIRST_STEP_BOUND = 5.0  # step sizes by trial: fewest rounds over random markets
+_SMALLEST_STEP = 0.3
 _LARGEST_EXPONENT = 500.0  # a share odds ratio of e^500 is already certainty; more would overflow
 _SMALLEST_SHARE = 1e-200  # of customers: used by nobody, and a divisor any smaller would overflow
 _SMALLEST_SLOPE = 1e-300  # all due buyers priced out: only the locked are left, and their best price is beyond any
@@ -183,8 +186,8 @@ def markup_target(price: FloatArray, demand: BelievedDemand) -> tuple[FloatArray
     """Price (J,) that solves each product's first-order condition, given ``demand.shares`` as the shares at ``price``.
 
     The cannibalised profit Pi and the volume mix W are those at the current prices; a fixed point is a best response of
-    every firm. Also returns whether the elasticity floor holds the price down. A product that nobody uses yet is priced at
-    the limit of a vanishing share, spread over the submarkets by their weights.
+    every firm. Also returns whether the elasticity floor holds the price down. A product that nobody uses yet is
+    priced at the limit of a vanishing share, spread over the submarkets by their weights.
     Raises ArithmeticError if profit would grow without end and no floor is set.
     """
     return _target(price, demand.shares, demand.shares, demand)
@@ -223,23 +226,51 @@ def best_response(prices: FloatArray, demand: BelievedDemand) -> tuple[FloatArra
 
     ``demand.shares`` are last quarter's, at ``prices``; due customers react to the firm's own new prices by the logit,
     s'_jk ~ s_jk exp(phi_k(p_j) - phi_k(p'_j)), against rivals and outside held fixed. Where profit has several local
-    maxima the one nearest to the present price is found. Raises ArithmeticError if the iteration does not settle.
+    maxima the one uphill from the present price is found. Raises ArithmeticError if the search does not settle.
+    """
+    best, at_floor, settled = _climb(prices, demand, _BEST_RESPONSE_ROUNDS)
+    if not settled:
+        raise ArithmeticError("best-response prices have not settled; set an elasticity floor or raise the exposure")
+    return best, at_floor
+
+
+def _climb(prices: FloatArray, demand: BelievedDemand, rounds: int) -> tuple[FloatArray, BoolArray, bool]:
+    """Iterate the markup map on each firm's own prices with secant steps; also tells whether it settled in ``rounds``.
+
+    The map's change has the sign of the profit gradient, so every step is uphill.
     """
     before = demand.form.disutility(prices)
-    rest = np.maximum(0.0, 1.0 - _firm_sums(demand.shares, demand.owner))
+    rest = np.maximum(0.0, 1.0 - _firm_sums(demand.shares, demand.owner)) + np.finfo(np.float64).tiny
     exposure = np.reshape(demand.exposure, (-1, 1))
     trial = np.maximum(prices, demand.cost)  # no best response sells below cost, and from above the map stays above
-    step = 1.0
-    for n in range(_BEST_RESPONSE_ROUNDS):
+    step, bound, last = np.ones(prices.shape), np.full(prices.shape, _FIRST_STEP_BOUND), np.zeros(prices.shape)
+    for _ in range(rounds):
         odds = np.exp(np.minimum(before - demand.form.disutility(trial), _LARGEST_EXPONENT))
         drawn = demand.shares * odds
-        chosen = drawn / (rest + _firm_sums(drawn, demand.owner) + np.finfo(np.float64).tiny)
+        chosen = drawn / (rest + _firm_sums(drawn, demand.owner))
         target, at_floor = _target(trial, chosen, demand.shares + exposure * (chosen - demand.shares), demand)
-        if float(np.max(np.abs(target - trial) / target, initial=0.0)) < _BEST_RESPONSE_TOLERANCE:
-            return target, at_floor
-        step = 1.0 if n < 20 else 0.5  # the rare cycle between two segments' prices dies out at half steps
-        trial = trial + step * (target - trial)
-    raise ArithmeticError("best-response prices have not settled; lower the exposure differences or set a higher floor")
+        change = target - trial
+        if float(np.max(np.abs(change) / target, initial=0.0)) < _BEST_RESPONSE_TOLERANCE:
+            return target, at_floor, True
+        step, bound = _secant_step(step, change, last, bound)
+        trial, last = np.maximum(trial + step * change, demand.cost), change
+    return target, at_floor, False
+
+
+def _secant_step(
+    step: FloatArray, change: FloatArray, last: FloatArray, bound: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Next step of each product as a multiple of the map's change: secant rule within a trust bound, and that bound.
+
+    A step of ``step`` x ``last`` altered the change from ``last`` to ``change``; where it would vanish, were the map
+    straight, is step x last / (last - change). The bound grows while the direction holds (a near monopolist's map
+    climbs only 1/alpha at a time) and halves where it turns (a price between two segments' best prices).
+    """
+    bound = bound * np.where(change * last < 0, 0.5, 1.2)
+    bend = last - change
+    curved = bend * last > 0
+    secant = np.where(curved, step * last / np.where(curved, bend, 1.0), np.where(last == 0, 1.0, bound))
+    return np.minimum(np.maximum(secant, _SMALLEST_STEP), bound), bound
 
 
 def posted_prices(
@@ -248,9 +279,10 @@ def posted_prices(
     """New list prices (J,), all firms at once from last quarter's market: old x (best response / old)^adjustment.
 
     ``prices`` (J,) > 0 in USD/Mtok; ``adjustment`` in 0-1 is the part of the way (in logs) moved this quarter, scalar
-    or one per product. Also returns for which products the elasticity floor holds the best response.
+    or one per product. Also returns for which products the elasticity floor holds the best response. A lab thinks
+    through a limited number of rounds; a price still climbing then goes on from there next quarter.
     """
-    best, at_floor = best_response(prices, demand)
+    best, at_floor, _settled = _climb(prices, demand, _POSTING_ROUNDS)
     return prices * (best / prices) ** adjustment, at_floor
 
 
