@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from sim.market import Market as Market
-    from sim.runs import Run as Run
-    from sim.runs import open_run as open_run
+    from sim.results import Run as Run
+    from sim.results import open_run as open_run
     from sim.runs import run as run
     from sim.scenario import Scenario as Scenario
     from sim.scenario import ScenarioError as ScenarioError
@@ -23,8 +23,8 @@ __all__ = ["Market", "Run", "Scenario", "ScenarioError", "__version__", "load_sc
 
 _HOMES = {
     "Market": "sim.market",
-    "Run": "sim.runs",
-    "open_run": "sim.runs",
+    "Run": "sim.results",
+    "open_run": "sim.results",
     "run": "sim.runs",
     "Scenario": "sim.scenario",
     "ScenarioError": "sim.scenario",

@@ -16,7 +16,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from sim.parameters import COMMUNITY, MODES, REGIONS, SEGMENTS, TIERS, WORKLOADS, Parameters, Region, SegmentName
+from sim import measures
+from sim.parameters import COMMUNITY, MODES, REGIONS, SEGMENTS, TIERS, WORKLOADS, Parameters
 
 Kind = Literal["number", "count", "text"]
 
@@ -198,44 +199,21 @@ EVENT_KINDS: tuple[str, ...] = (
     "shock",
 )
 
-LENSES: tuple[str, ...] = (
-    "api_spend",
-    "total_spend",
-    "tokens",
-    "deployments",
-    "adopters",
-    "primary_vendor",
-    "developer_tokens",
-)
-LENSES_NOT_SUMMING_TO_1: tuple[str, ...] = ("adopters",)  # an enterprise counts once for each lab it uses
-
-BY: tuple[str, ...] = (
-    "lab",
-    "owner",
-    "openness",
-    "tier",
-    "region",
-    "segment",
-    "region_and_openness",
-    "workload",
-    "mode",
-)
+LENSES: tuple[str, ...] = tuple(lens for lens in measures.LENSES if lens != "downloads")  # nothing is pulled yet
+BY: tuple[str, ...] = measures.BY
 
 
 @dataclass(frozen=True)
 class Population:
     """Which buyers are counted: those of `segments` in `regions`."""
 
-    segments: tuple[SegmentName, ...]
-    regions: tuple[Region, ...] = REGIONS
+    segments: tuple[str, ...]
+    regions: tuple[str, ...]
 
 
 POPULATIONS: dict[str, Population] = {
-    "all": Population(SEGMENTS),
-    "enterprise": Population(("large", "large_regulated", "mid_market", "public_sector")),
-    "large": Population(("large", "large_regulated")),
-    "developer": Population(("developer",)),
-    "us_firms": Population(SEGMENTS, ("us",)),
+    name: Population(measures.POPULATION_SEGMENTS[name], measures.POPULATION_REGIONS.get(name, REGIONS))
+    for name in measures.POPULATIONS
 }
 
 

@@ -1,0 +1,189 @@
+"""A run folder on disk: safe against crashes, against a second writer and against destroying what is not ours."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from sim.records import Column, Kind
+
+try:
+    import fcntl
+except ImportError:  # Windows has none; there the folder is not protected against a second writer
+    fcntl = None  # type: ignore[assignment]
+
+MANIFEST = "manifest.json"
+RESOLVED = "scenario.resolved.toml"
+SUMMARY = "summary.json"
+FIGURES = "figures"
+KIND = "moatsim run"
+_LOCK = ".lock"
+
+_ARROW_TYPES: dict[Kind, pa.DataType] = {"number": pa.float64(), "count": pa.int64(), "text": pa.string()}
+
+
+class FolderError(OSError):
+    """The folder cannot be used: not ours, in use by another run, or not a run folder."""
+
+
+def write_atomic(path: Path, write: Callable[[Path], None]) -> None:
+    """Let `write` fill a temporary file beside `path`, make it durable, then put it in place in one step."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        write(temporary)
+        _sync(temporary)
+        os.replace(temporary, path)
+        _sync(path.parent)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        with suppress(OSError):  # some file systems cannot sync a folder
+            os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_json(path: Path, content: dict[str, Any]) -> None:
+    """Write a JSON document in one step; NaN and infinity are refused because JSON has neither."""
+    text = json.dumps(content, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
+    write_atomic(path, lambda temporary: _write_text(temporary, text))
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file in one step."""
+    write_atomic(path, lambda temporary: _write_text(temporary, text))
+
+
+def _write_text(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8")
+
+
+def arrow_schema(columns: tuple[Column, ...], metadata: dict[str, str]) -> pa.Schema:
+    """The Arrow schema of a table: each column carries its unit and meaning."""
+    fields = [pa.field(c.name, _ARROW_TYPES[c.kind], metadata={"unit": c.unit, "meaning": c.meaning}) for c in columns]
+    return pa.schema(fields, metadata=metadata)
+
+
+def write_parquet(path: Path, schema: pa.Schema, batches: Iterator[pa.Table]) -> None:
+    """Write the batches, one row group each, as one Parquet file in one step."""
+
+    def write(temporary: Path) -> None:
+        with pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
+            for batch in batches:
+                writer.write_table(batch)
+
+    write_atomic(path, write)
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """The manifest of a run folder. Raises FolderError when there is none of ours."""
+    try:
+        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise FolderError(f"{folder} is not a run folder: it has no {MANIFEST}") from None
+    except (OSError, ValueError) as error:
+        raise FolderError(f"{folder / MANIFEST} cannot be read: {error}") from None
+    if not isinstance(manifest, dict) or manifest.get("kind") != KIND:
+        raise FolderError(f"{folder} is not a run folder: its {MANIFEST} was not written by moatsim run")
+    return manifest
+
+
+def refuse_foreign(folder: Path) -> None:
+    """Raise FolderError unless the folder is absent, empty or a run folder of ours."""
+    if not folder.exists() and not folder.is_symlink():
+        return
+    if not folder.is_dir():
+        raise FolderError(f"{folder} exists and is not a folder")
+    if not any(entry.name != _LOCK for entry in folder.iterdir()):
+        return
+    try:
+        read_manifest(folder)
+    except FolderError:
+        raise FolderError(f"{folder} holds other files and is left alone; choose another folder with --out") from None
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Hold the folder's lock. Raises FolderError when another process holds it."""
+    path = folder / _LOCK
+    while True:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            if fcntl is not None:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(descriptor)
+            raise FolderError(f"{folder} is being written by another run") from None
+        # The holder before us removes the file on leaving; a lock on a removed file protects nothing.
+        if path.exists() and os.path.samestat(os.fstat(descriptor), os.stat(path)):
+            break
+        os.close(descriptor)
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)
+        os.close(descriptor)
+
+
+class RunFolder:
+    """The right to write one run folder, held while a run is computed and saved.
+
+    On entering: refuses what is not ours, takes the lock and, where no run stands yet, writes a manifest with status
+    running. When the run ends without having been saved, what was made for it is removed and a run that stood there
+    before stays as it was.
+    """
+
+    def __init__(self, path: Path, manifest: dict[str, Any]) -> None:
+        self.path = path
+        self._manifest = {"kind": KIND, "status": "running", **manifest}
+        self._saved = False
+
+    def __enter__(self) -> RunFolder:
+        refuse_foreign(self.path)
+        self._made = _missing_parents(self.path)
+        self.path.mkdir(parents=True, exist_ok=True)
+        self._lock = _locked(self.path)
+        self._lock.__enter__()
+        self._had_manifest = (self.path / MANIFEST).exists()
+        if not self._had_manifest:
+            write_json(self.path / MANIFEST, self._manifest)
+        return self
+
+    def begin(self) -> None:
+        """The tables are about to be replaced: from here until the last manifest the folder counts as running."""
+        self._saved = True
+        write_json(self.path / MANIFEST, self._manifest)
+        shutil.rmtree(self.path / FIGURES, ignore_errors=True)
+
+    def finish(self, manifest: dict[str, Any]) -> None:
+        """Write the last manifest: everything it vouches for is on disk."""
+        write_json(self.path / MANIFEST, {**self._manifest, **manifest})
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if not self._saved and not self._had_manifest:
+            (self.path / MANIFEST).unlink(missing_ok=True)
+        self._lock.__exit__(None, None, None)
+        if not self._saved:
+            for folder in self._made:
+                with suppress(OSError):  # somebody has put something there
+                    folder.rmdir()
+
+
+def _missing_parents(path: Path) -> list[Path]:
+    """The folders that `mkdir -p` would make, the deepest first."""
+    return [folder for folder in (path, *path.parents) if not folder.exists()]
