@@ -32,7 +32,8 @@ IntArray = NDArray[np.intp]
 
 _BEST_RESPONSE_TOLERANCE = 1e-8  # of a price, relative: far below what a posted price shows
 _BEST_RESPONSE_ROUNDS = 1_000
-_POSTING_ROUNDS = 12  # enough for most; bounds the time of a quarter
+_POSTING_TOLERANCE = 1e-5  # for posting: below any price unit in use
+_POSTING_ROUNDS = 12  # six settle a typical market; bounds the time of a quarter
 _FIRST_STEP_BOUND = 5.0  # step sizes by trial: fewest rounds over random markets
 _SMALLEST_STEP = 0.3
 _LARGEST_EXPONENT = 500.0  # a share odds ratio of e^500 is already certainty; more would overflow
@@ -79,8 +80,8 @@ class LinearPrice:
     def price_at(self, price: FloatArray, cost: FloatArray, mix: FloatArray, profit: FloatArray) -> FloatArray:
         """Textbook p = c + 1/slope + slope-weighted Pi; see ``PriceForm``."""
         pull = mix * self.alpha
-        steepness = np.maximum(pull.sum(axis=1), _SMALLEST_SLOPE)
-        return np.asarray(cost + (1.0 + (pull * profit).sum(axis=1)) / steepness)
+        steepness = np.maximum(np.einsum("jk->j", pull), _SMALLEST_SLOPE)
+        return np.asarray(cost + (1.0 + np.einsum("jk,jk->j", pull, profit)) / steepness)
 
 
 @dataclass(frozen=True)
@@ -115,9 +116,9 @@ class LogPrice:
         """
         e = self.usage_elasticity
         pull = mix * self.slope(price)
-        steepness = np.maximum(pull.sum(axis=1), _SMALLEST_SLOPE)
-        mean_profit = (pull * profit).sum(axis=1) / steepness
-        strength = (mix * self.beta).sum(axis=1)
+        steepness = np.maximum(np.einsum("jk->j", pull), _SMALLEST_SLOPE)
+        mean_profit = np.einsum("jk,jk->j", pull, profit) / steepness
+        strength = np.einsum("jk,jk->j", mix, np.broadcast_to(self.beta, mix.shape))
         other = np.maximum(0.0, strength / steepness - price)
         excess = e + strength - 1.0
         linear = other * (1.0 - e) + e * cost + strength * (cost + mean_profit)
@@ -197,12 +198,14 @@ def _target(
     price: FloatArray, chosen: FloatArray, served: FloatArray, demand: BelievedDemand
 ) -> tuple[FloatArray, BoolArray]:
     """``markup_target`` with the due customers' shares (``chosen``) told apart from those of all (``served``)."""
-    margin = ((price - demand.cost) * demand.form.volume(price))[:, None]
-    profit = _firm_sums(chosen * margin, demand.owner) / demand.form.volume(price)[:, None]
-    sold = (served * demand.weights).sum(axis=1)
+    volume = demand.form.volume(price)[:, None]
+    profit = _firm_sums(chosen * ((price - demand.cost)[:, None] * volume), demand.owner) / volume
+    sold = np.einsum("jk,k->j", served, demand.weights)
     unused = sold <= _SMALLEST_SHARE * demand.weights.sum()
-    mix = np.where(unused[:, None], demand.weights / demand.weights.sum(), chosen * demand.weights)
-    mix *= (demand.exposure / np.where(unused, 1.0, sold))[:, None]
+    mix = chosen * demand.weights
+    if unused.any():
+        mix[unused], sold[unused] = demand.weights, demand.weights.sum()
+    mix *= (demand.exposure / sold)[:, None]
     target = demand.form.price_at(price, demand.cost, mix, profit)
     return _floored(target, demand)
 
@@ -228,13 +231,15 @@ def best_response(prices: FloatArray, demand: BelievedDemand) -> tuple[FloatArra
     s'_jk ~ s_jk exp(phi_k(p_j) - phi_k(p'_j)), against rivals and outside held fixed. Where profit has several local
     maxima the one uphill from the present price is found. Raises ArithmeticError if the search does not settle.
     """
-    best, at_floor, settled = _climb(prices, demand, _BEST_RESPONSE_ROUNDS)
+    best, at_floor, settled = _climb(prices, demand, _BEST_RESPONSE_ROUNDS, _BEST_RESPONSE_TOLERANCE)
     if not settled:
         raise ArithmeticError("best-response prices have not settled; set an elasticity floor or raise the exposure")
     return best, at_floor
 
 
-def _climb(prices: FloatArray, demand: BelievedDemand, rounds: int) -> tuple[FloatArray, BoolArray, bool]:
+def _climb(
+    prices: FloatArray, demand: BelievedDemand, rounds: int, tolerance: float
+) -> tuple[FloatArray, BoolArray, bool]:
     """Iterate the markup map on each firm's own prices with secant steps; also tells whether it settled in ``rounds``.
 
     The map's change has the sign of the profit gradient, so every step is uphill.
@@ -250,7 +255,7 @@ def _climb(prices: FloatArray, demand: BelievedDemand, rounds: int) -> tuple[Flo
         chosen = drawn / (rest + _firm_sums(drawn, demand.owner))
         target, at_floor = _target(trial, chosen, demand.shares + exposure * (chosen - demand.shares), demand)
         change = target - trial
-        if float(np.max(np.abs(change) / target, initial=0.0)) < _BEST_RESPONSE_TOLERANCE:
+        if float(np.max(np.abs(change) / target, initial=0.0)) < tolerance:
             return target, at_floor, True
         step, bound = _secant_step(step, change, last, bound)
         trial, last = np.maximum(trial + step * change, demand.cost), change
@@ -282,7 +287,7 @@ def posted_prices(
     or one per product. Also returns for which products the elasticity floor holds the best response. A lab thinks
     through a limited number of rounds; a price still climbing then goes on from there next quarter.
     """
-    best, at_floor, _settled = _climb(prices, demand, _POSTING_ROUNDS)
+    best, at_floor, _settled = _climb(prices, demand, _POSTING_ROUNDS, _POSTING_TOLERANCE)
     return prices * (best / prices) ** adjustment, at_floor
 
 
