@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 
 REST_OF_WORLD = "rest_of_world"
 GATE = 1e-12  # an identity's residual over (largest stock + the quarter's gross flow)
+_FEW_ROWS = 512  # batches shorter than this are joined before their amounts are added up
 _MOST_CELLS = 1 << 20  # payer group x payee group cells up to which a past quarter's batch is summed by group
 
 Account = int | str
@@ -111,7 +112,6 @@ _IS_CASH = tuple(purpose.line != "non_cash" for purpose in PURPOSES)
 _REDUCTIONS = frozenset(
     _CODE[name] for name in ("debt_repayment", "estate", "debt_relief", "write_off", "compute_credit_used")
 )
-_SETTLING = (Ledger.CASH, Ledger.DEBT, Ledger.SETTLED)
 
 
 class Batch(NamedTuple):
@@ -623,9 +623,9 @@ class _Audit:
         self.name_of = name_of
         self.live = books.closing
         self.size = len(self.live.cash)
-        payments = books.of(Ledger.CASH)
-        self.inflow = _sums(payments, "payee", self.size)
-        self.outflow = _sums(payments, "payer", self.size)
+        self.inflow, self.outflow = np.zeros(self.size), np.zeros(self.size)
+        self.unmatched: dict[Side, tuple[float, str]] = {"payer": (0.0, "all"), "payee": (0.0, "all")}
+        self._scan()
         self.rolled = _rolled_forward(books, self.size, (self.inflow, self.outflow))
         self.gate = GATE * (self._largest_stock() + float(self.inflow.sum()))
 
@@ -642,8 +642,8 @@ class _Audit:
             self._worst_of("credits used are paid by their issuer", self._unpaid_credits()),
             self._worst_of("credits used settle the holder's bills", self._unsettled_credits()),
             self._worst("nothing moves at a closed account", self._late_turnover()),
-            self._invoices("payer", "invoices by payer = paid + owed + credits"),
-            self._invoices("payee", "invoices by payee = paid + owed + credits"),
+            self._result("invoices by payer = paid + owed + credits", *self.unmatched["payer"]),
+            self._result("invoices by payee = paid + owed + credits", *self.unmatched["payee"]),
             self._worst_of("recovered + written off = claims", self._unsettled_estates()),
         ]
 
@@ -695,17 +695,30 @@ class _Audit:
             late[closed] = turnover[closed]
         return late
 
-    def _invoices(self, side: Side, name: str) -> IdentityResidual:
-        """Worst gap, over purposes, between what was billed and what was paid, owed or settled in credits."""
-        worst = self._result(name, 0.0, "all")
-        for code in sorted({b.purpose for b in self.books.batches if b.ledger == Ledger.BILLED or _invoiced(b)}):
-            billed = self.books.of(Ledger.BILLED, code)
-            settled = [b for b in self.books.batches if b.purpose == code and b.ledger in _SETTLING]
-            gaps = np.abs(_sums(billed, side, self.size) - _sums(settled, side, self.size))
-            account = int(gaps.argmax())
-            if not gaps[account] <= worst.residual:
-                worst = self._result(name, gaps[account], f"{self.name_of(account)} ({PURPOSES[code].name})")
-        return worst
+    def _scan(self) -> None:
+        """One pass over the purposes: cash in and out by account, and the worst gap between bills and settlements."""
+        by_code: defaultdict[int, list[Batch]] = defaultdict(list)
+        for batch in self.books.batches:
+            by_code[batch.purpose].append(batch)
+        for code in sorted(by_code):
+            batches = by_code[code]
+            paid = [b for b in batches if b.ledger == Ledger.CASH]
+            billed = [b for b in batches if b.ledger == Ledger.BILLED]
+            for side, total in self._flows():
+                cash = _sums(paid, side, self.size)
+                total += cash
+                if billed or PURPOSES[code].invoiced:
+                    promised = [b for b in batches if b.ledger in (Ledger.DEBT, Ledger.SETTLED)]
+                    cash += _sums(promised, side, self.size)
+                    self._note_gap(side, code, np.abs(_sums(billed, side, self.size) - cash))
+
+    def _flows(self) -> tuple[tuple[Side, Floats], tuple[Side, Floats]]:
+        return ("payer", self.outflow), ("payee", self.inflow)
+
+    def _note_gap(self, side: Side, code: int, gaps: Floats) -> None:
+        account = int(gaps.argmax())
+        if not gaps[account] <= self.unmatched[side][0]:
+            self.unmatched[side] = (float(gaps[account]), f"{self.name_of(account)} ({PURPOSES[code].name})")
 
     def _unsettled_estates(self) -> dict[int, float]:
         """Claims on closed accounts that were neither recovered nor written off, by debtor."""
@@ -752,11 +765,6 @@ def _main_ledger(purpose: str) -> Ledger:
     return Ledger.CREDIT if purpose.startswith("compute_credit") else Ledger.DEBT
 
 
-def _invoiced(batch: Batch) -> bool:
-    """A payment that needs an invoice, whether or not one was recorded."""
-    return batch.ledger in _SETTLING and PURPOSES[batch.purpose].invoiced
-
-
 def _is_batch(payer: Accounts, payee: Accounts, amount: Amounts) -> bool:
     return isinstance(amount, np.ndarray) or isinstance(payer, np.ndarray) or isinstance(payee, np.ndarray)
 
@@ -778,11 +786,16 @@ def _bincount(ids: NDArray[np.integer], amounts: Floats, size: int) -> Floats:
 
 
 def _sums(batches: Sequence[Batch], side: Side, size: int) -> Floats:
-    """Amounts by account id, summed in the order they were posted."""
-    if not batches:
-        return np.zeros(size)
-    ids = np.concatenate([batch.payer if side == "payer" else batch.payee for batch in batches])
-    return _bincount(ids, np.concatenate([batch.amount for batch in batches]), size)
+    """Amounts by account id. Small batches are joined first: adding up a column of accounts costs more than they do."""
+    sums = np.zeros(size)
+    few = [batch for batch in batches if len(batch.amount) < _FEW_ROWS]
+    for batch in batches:
+        if len(batch.amount) >= _FEW_ROWS:
+            sums += _bincount(batch.payer if side == "payer" else batch.payee, batch.amount, size)
+    if few:
+        ids = np.concatenate([batch.payer if side == "payer" else batch.payee for batch in few])
+        sums += _bincount(ids, np.concatenate([batch.amount for batch in few]), size)
+    return sums
 
 
 def _rolled_forward(books: Books, size: int, flows: tuple[Floats, Floats] | None = None) -> Stocks:
