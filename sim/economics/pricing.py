@@ -242,7 +242,8 @@ def _climb(
 ) -> tuple[FloatArray, BoolArray, bool]:
     """Iterate the markup map on each firm's own prices with secant steps; also tells whether it settled in ``rounds``.
 
-    The map's change has the sign of the profit gradient, so every step is uphill.
+    The map's change has the sign of the profit gradient, so every step is uphill. A firm that has settled stays put:
+    how many rounds others need must not show in its prices.
     """
     before = demand.form.disutility(prices)
     rest = np.maximum(0.0, 1.0 - _firm_sums(demand.shares, demand.owner)) + np.finfo(np.float64).tiny
@@ -255,10 +256,11 @@ def _climb(
         chosen = drawn / (rest + _firm_sums(drawn, demand.owner))
         target, at_floor = _target(trial, chosen, demand.shares + exposure * (chosen - demand.shares), demand)
         change = target - trial
-        if float(np.max(np.abs(change) / target, initial=0.0)) < tolerance:
+        unsettled = np.bincount(demand.owner, np.abs(change) >= tolerance * target)[demand.owner] > 0
+        if not unsettled.any():
             return target, at_floor, True
         step, bound = _secant_step(step, change, last, bound)
-        trial, last = np.maximum(trial + step * change, demand.cost), change
+        trial, last = np.where(unsettled, np.maximum(trial + step * change, demand.cost), trial), change
     return target, at_floor, False
 
 
