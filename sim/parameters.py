@@ -38,6 +38,7 @@ COMMUNITY = "community"  # the developer of old open weights that no lab earns o
 
 QUARTER = re.compile(r"^(19|20|21)\d\dQ[1-4]$")
 Quarter = Annotated[str, Field(pattern=QUARTER.pattern)]
+Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 Identifier = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_]*$", max_length=40)]
 
 
@@ -338,8 +339,8 @@ class SegmentParameters(Section):
     peers: float = number("x", "multiplies the weight of peers", 0.0, 10.0)
     distrust: float = number("x", "multiplies origin distrust", 0.0, 10.0)
     contract: int = number("quarters", "contract length in production", 1, 40)
-    regions: dict[Region, float] = number("-", "share of the segment's enterprises in each region", 0.0, 1.0)
-    mix: dict[WorkloadType, float] = number("-", "share of each type among its production workloads", 0.0, 1.0)
+    regions: dict[Region, Fraction] = number("-", "share of the segment's enterprises in each region")
+    mix: dict[WorkloadType, Fraction] = number("-", "share of each type among its production workloads")
 
     @model_validator(mode="after")
     def _consistent(self) -> SegmentParameters:
@@ -359,8 +360,8 @@ class SegmentParameters(Section):
 class RegionParameters(Section):
     """A region as a place of labs and of buyers."""
 
-    distrust: dict[Region, float] = number("-", "distrust of models developed in each region, 0-1", 0.0, 1.0)
-    language: dict[Region, float] = number("-", "how well models developed in each region speak its languages, 0-1", 0.0, 1.0)
+    distrust: dict[Region, Fraction] = number("-", "distrust of models developed in each region, 0-1")
+    language: dict[Region, Fraction] = number("-", "how well models of each region speak its languages, 0-1")
     transparency: float = number("-", "preference for inspectable weights, 0-1", 0.0, 1.0)
     compute_cost: float = number("x", "cost of compute to its labs (export controls)", 0.1, 20.0)
     banned: dict[Region, bool] = choice("true where models developed in that region may not be bought")
@@ -380,7 +381,7 @@ class Round(Section):
     quarter: Quarter = choice("quarter of the money")
     amount: float = number("USD", "new money", 1.0, 1e12)
     pre_money: float = number("USD", "value before the money", 1.0, 1e13)
-    investors: dict[Identifier, float] = number("-", "part of the round taken by each investor", 0.0, 1.0)
+    investors: dict[Identifier, Fraction] = number("-", "part of the round taken by each investor")
     credit_share: float = number("-", "part paid in compute credits by corporate investors", 0.0, 1.0, default=0.0)
     source: str = choice("fact id or assumption")
 
@@ -455,7 +456,7 @@ class InvestorParameters(Section):
 class InstalledBase(Section):
     """Who served the production workloads on the day before the first quarter."""
 
-    shares: dict[Identifier, float] = number("-", "share of production workloads by lab", 0.0, 1.0)
+    shares: dict[Identifier, Fraction] = number("-", "share of production workloads by lab")
     home_bias: float = number("x", "weight of labs of the buyer's own region", 1.0, 100.0)
     closed_china: float = number("x", "weight of foreign closed models in China", 0.0, 1.0)
 
