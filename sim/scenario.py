@@ -1,7 +1,8 @@
 """Scenario files: TOML in, one validated set of parameters out, every value with its source.
 
-A file names what it extends and gives only what differs. Tables merge key by key, values and lists of rows replace what
-they inherit, `remove` drops inherited entries. All faults of a file come at once, each with its line.
+A file names what it extends and gives only what differs: tables merge key by key, a value replaces the inherited one,
+`[[shocks]]` adds a row and `shocks = [...]` replaces the list, `remove = ["labs.openai"]` drops an inherited entry.
+All faults of a file come at once, each with its line.
 """
 
 from __future__ import annotations
@@ -303,7 +304,7 @@ def _parent(wanted: object, file: _File, folder: Path) -> tuple[str, Path, str]:
 
 def _laid_over(tree: Table, file: _File, schema: type[BaseModel], findings: Findings) -> Table:
     """`tree` changed by one file: first what it removes, then what it gives."""
-    reader = Reader(file.label, f"given in {file.path.name}", file.document.line, schema, tree, findings)
+    reader = Reader(file.label, f"given in {file.path.name}", file.document, schema, tree, findings)
     raw = {key: value for key, value in file.document.tree.items() if key not in _META}
     if "remove" in file.document.tree:
         _remove(tree, file.document.tree["remove"], schema, reader)
@@ -320,15 +321,17 @@ def _remove(tree: Table, wanted: object, schema: type[BaseModel], reader: Reader
         return
     for index, key in enumerate(wanted):
         *parents, name = key.split(".")
-        table = below(tree, parents)
-        shape = follow(schema, parents)
-        if shape is None or shape.kind != "table" or not isinstance(table, dict) or name not in table:
+        table, above, shape = below(tree, parents), follow(schema, parents), follow(schema, key.split("."))
+        if not isinstance(table, dict) or name not in table or above is None or shape is None:
             guess = nearest(key, _entries(tree, schema))
-            reason = f"'{key}' is no inherited entry that may be dropped"
             hint = f"; did you mean '{guess}'?" if guess else ""
-            reader.fail(("remove",), reason + hint, ("remove", index))
-        else:
+            reader.fail(("remove",), f"'{key}' is nothing that this file inherits{hint}", ("remove", index))
+        elif shape.kind == "rows":
+            table[name] = []
+        elif above.kind == "table":
             del table[name]
+        else:
+            reader.fail(("remove",), f"'{key}' is needed: only entries of a table can be dropped", ("remove", index))
 
 
 def _entries(tree: Table, schema: type[BaseModel]) -> Iterator[str]:
@@ -342,7 +345,7 @@ def _entries(tree: Table, schema: type[BaseModel]) -> Iterator[str]:
 
 def _title_and_thesis(file: _File, schema: type[BaseModel], findings: Findings) -> tuple[str, str]:
     """Title (the file's name where it gives none) and thesis (may be absent) of the file itself."""
-    reader = Reader(file.label, "", file.document.line, schema, {}, findings)
+    reader = Reader(file.label, "", file.document, schema, {}, findings)
     tree = file.document.tree
     title = reader.text(tree["title"], ("title",), LONGEST_TITLE) if "title" in tree else file.path.stem
     thesis = reader.text(tree["thesis"], ("thesis",), LONGEST_THESIS) if "thesis" in tree else ""
@@ -351,7 +354,7 @@ def _title_and_thesis(file: _File, schema: type[BaseModel], findings: Findings) 
 
 def _override(tree: Table, key: str, raw: object, schema: type[BaseModel], findings: Findings) -> None:
     """Lay one value over `tree` in place, as a file that gave it would; new rows or labs need a whole table."""
-    reader = Reader(OVERRIDES, f"given in {OVERRIDES}", lambda path: 0, schema, tree, findings)
+    reader = Reader(OVERRIDES, f"given in {OVERRIDES}", None, schema, tree, findings)
     parts = str(key).split(".")
     *parents, last = parts
     holder = _holder(tree, parents, schema)

@@ -91,10 +91,9 @@ class _Judge:
             return
         for name in names:
             shape = follow(self.schema, (*path, name))
-            wanted = (
-                [part for part in (shape.meaning, f"expected {shape.expected}") if part] if shape is not None else []
-            )
-            yield self._problem((*path, name), "required key is missing: " + "; ".join(wanted))
+            meant = f"{shape.meaning}; " if shape is not None and shape.kind == "leaf" else ""
+            wanted = f": {meant}expected {shape.expected}" if shape is not None else ""
+            yield self._problem((*path, name), f"required key is missing{wanted}")
 
     def _other_names(self, path: KeyPath) -> list[str]:
         table = below(self.tree, path[:-1])

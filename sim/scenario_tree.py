@@ -5,14 +5,14 @@ from __future__ import annotations
 import datetime
 import math
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from pydantic import BaseModel
 
 from sim.schema import Shape, describe, nearest, shapes
-from sim.toml_lines import KeyPath
+from sim.toml_lines import KeyPath, TomlDocument
 
 MOST_PROBLEMS = 50
 MOST_ENTRIES = 500
@@ -70,6 +70,10 @@ Node: TypeAlias = "Value | dict[str, Node] | list[Node]"
 Table: TypeAlias = dict[str, Node]
 
 
+class AddedRows(list["Node"]):
+    """Rows to be added to those inherited, not to replace them."""
+
+
 def dotted(path: KeyPath) -> str:
     """`labs.openai.cash` for its path."""
     return ".".join(map(str, path))
@@ -116,7 +120,9 @@ def plain(node: Node) -> Any:
 
 
 def merge(parent: Node, child: Node) -> Node:
-    """`child` laid over `parent`: tables key by key; values and lists of rows replace what was there."""
+    """`child` laid over `parent`: tables key by key, added rows after the old ones; all else replaces the old."""
+    if isinstance(parent, list) and isinstance(child, AddedRows):
+        return [*parent, *child]
     if not (isinstance(parent, dict) and isinstance(child, dict)):
         return child
     merged = dict(parent)
@@ -152,10 +158,11 @@ class Reader:
 
     file: str
     unsourced: str  # the source of a bare value
-    line_of: Callable[[KeyPath], int]
+    document: TomlDocument | None  # None for overrides, which have no lines
     schema: type[BaseModel]
     inherited: Table
     findings: Findings
+    shifts: dict[KeyPath, int] = field(default_factory=dict)  # list -> number of rows it inherits
 
     def section(self, model: type[BaseModel], raw: Mapping[str, Any], path: KeyPath, row: str | None = None) -> Table:
         """The table of a section; `row` is the source that covers all its values when it is a row of a list."""
@@ -187,15 +194,29 @@ class Reader:
 
     def fail(self, path: KeyPath, reason: str, at: KeyPath | None = None) -> None:
         """Note a fault of the key `path` that stands on the line of `at` (default: of the key)."""
-        self.findings.problems.append(Problem(self.file, self.line_of(at or path), dotted(path), reason))
+        self.findings.problems.append(Problem(self.file, self.line(at or path), dotted(path), reason))
         self.findings.failed.add(path)
+
+    def line(self, path: KeyPath) -> int:
+        """The line of a key, whose rows count from the first inherited one, in this file, where they count from 0."""
+        if self.document is None:
+            return 0
+        own = list(path)
+        for position, part in enumerate(path):
+            if isinstance(part, int):
+                own[position] = part - self.shifts.get(path[:position], 0)
+        return self.document.line(tuple(own))
 
     def unknown(self, path: KeyPath, siblings: Mapping[str, Any]) -> None:
         """Note an unknown key with the nearest known one."""
-        guess = self._suggestion(path, siblings)
+        if len(self.findings.problems) >= MOST_PROBLEMS:
+            self.fail(path, "unknown key")  # this message will not be shown, and looking for a near one takes time
+            return
+        sibling = nearest(str(path[-1]), siblings)
+        guess = self._elsewhere(str(path[-1])) if sibling is None else dotted((*path[:-1], sibling))
         self.fail(path, "unknown key" + (f"; did you mean '{guess}'?" if guess else ""))
-        if guess is not None:
-            self.findings.guessed.add(tuple(guess.split(".")))
+        if sibling is not None:
+            self.findings.guessed.add((*path[:-1], sibling))
 
     def text(self, raw: Any, path: KeyPath, longest: int) -> str | None:
         """A non-empty text of one file, such as a title or a source; None (and a problem) where it is not."""
@@ -209,20 +230,15 @@ class Reader:
         return raw
 
     def _open(self, path: KeyPath) -> None:
-        self.findings.places[path] = (self.file, self.line_of(path))
+        self.findings.places[path] = (self.file, self.line(path))
 
-    def _suggestion(self, path: KeyPath, siblings: Mapping[str, Any]) -> str | None:
-        if len(self.findings.problems) >= MOST_PROBLEMS:
-            return None  # the message will not be shown
-        word = str(path[-1])
-        close = nearest(word, siblings)
-        if close is not None:
-            return dotted((*path[:-1], close))
-        anywhere: dict[str, str] = {}
+    def _elsewhere(self, word: str) -> str | None:
+        """The dotted key, anywhere in the schema, whose last part is most like `word`."""
+        last_parts: dict[str, str] = {}
         for row in describe(self.schema):
-            anywhere.setdefault(row.key.rsplit(".", 1)[-1], row.key.replace("*", "NAME"))
-        close = nearest(word, anywhere)
-        return anywhere[close] if close is not None else None
+            last_parts.setdefault(row.key.rsplit(".", 1)[-1], row.key.replace("*", "NAME"))
+        close = nearest(word, last_parts)
+        return last_parts[close] if close is not None else None
 
     def _table(self, shape: Shape, raw: Mapping[str, Any], path: KeyPath, row: str | None) -> Node | None:
         """A table with free or listed keys; one of leaves may as a whole be `{ value = { ... }, source = "..." }`."""
@@ -256,7 +272,13 @@ class Reader:
         if len(raw) > MOST_ENTRIES:
             self.fail(path, f"has {len(raw):,} rows; the most allowed is {MOST_ENTRIES}")
             return None
-        return [self._row(shape.model, dict(row), (*path, index)) for index, row in enumerate(raw)]
+        if self.document is None or path not in self.document.added:
+            return [self._row(shape.model, dict(row), (*path, index)) for index, row in enumerate(raw)]
+        old = below(self.inherited, path)
+        self.shifts[path] = len(old) if isinstance(old, list) else 0
+        return AddedRows(
+            self._row(shape.model, dict(row), (*path, index)) for index, row in enumerate(raw, self.shifts[path])
+        )
 
     def _row(self, model: type[BaseModel], raw: dict[str, Any], path: KeyPath) -> Table:
         """A row: bare values, one `source` for all of them, which is also a field where the schema has one."""
@@ -265,7 +287,7 @@ class Reader:
         source = given or self.unsourced
         result = self.section(model, raw, path, source)
         if "source" in shapes(model):
-            result["source"] = Value(source, source, self.file, self.line_of(place))
+            result["source"] = Value(source, source, self.file, self.line(place))
         return result
 
     def _leaf(self, shape: Shape, raw: Any, path: KeyPath, row: str | None) -> Node | None:
@@ -273,7 +295,7 @@ class Reader:
         at = path
         if isinstance(raw, Mapping):
             if row is not None or not {"value", "source"} & set(raw):
-                hint = "; inside a row write bare values and one 'source'" if row is not None else ""
+                hint = "; where one 'source' covers all, values are bare" if row is not None else ""
                 self.fail(path, f"expected {shape.expected}, was given a table{hint}")
                 return None
             given = self._source_of_pair(raw, path)
@@ -284,7 +306,7 @@ class Reader:
         if fault is not None:
             self.fail(path, f"expected {shape.expected}, {fault}", at)
             return None
-        return Value(_builtin(raw), source, self.file, self.line_of(at))
+        return Value(_builtin(raw), source, self.file, self.line(at))
 
     def _source_of_pair(self, raw: Mapping[str, Any], path: KeyPath) -> str | None:
         """The source of `{ value, source }`, which must have these two keys and no other."""

@@ -38,6 +38,13 @@ _TOKEN = re.compile(
     """,
     re.VERBOSE,
 )
+# The usual line of a scenario file, `key = 3` or `key = { value = 3, source = "S0-04" }`, taken in one bite for speed.
+_SCALAR = r'(?:"[^"\\\n]++"|[A-Za-z0-9_.+:-]{1,100}+)'
+_USUAL_LINE = re.compile(
+    r"([A-Za-z0-9_-]{1,64}+)[ ]*+=[ ]*+"
+    rf'(?:{_SCALAR}|\{{[ ]*+value[ ]*+=[ ]*+{_SCALAR}[ ]*+,[ ]*+source[ ]*+=[ ]*+"[^"\\\n]*+"[ ]*+\}})'
+    r"[ \t]*+(?:\#[^\n]*+)?\n"
+)
 _POSITION = re.compile(r" \(at (?:line (\d+), column \d+|end of document)\)$")
 
 
@@ -52,10 +59,14 @@ class TomlError(ValueError):
 
 @dataclass(frozen=True)
 class TomlDocument:
-    """A parsed TOML text: `tree` as tomllib gives it and `lines`, the line of each key path (table rows by index)."""
+    """A parsed TOML text: `tree` as tomllib gives it and `lines`, the line of each key path (table rows by index).
+
+    `added` holds the lists written as `[[rows]]`, as against `rows = [...]`.
+    """
 
     tree: dict[str, Any]
     lines: dict[KeyPath, int]
+    added: frozenset[KeyPath]
     size: int
 
     def line(self, path: KeyPath) -> int:
@@ -82,7 +93,7 @@ def parse_toml(text: str) -> TomlDocument:
         raise TomlError(0, "nested too deeply") from None
     except ValueError as error:
         raise _syntax_error(str(error), text, scan) from None
-    return TomlDocument(tree, scan.lines, len(text))
+    return TomlDocument(tree, scan.lines, frozenset(scan.rows), len(text))
 
 
 def _read_bytes(path: Path) -> bytes:
@@ -181,6 +192,13 @@ class _Scan:
         position = 0
         length = len(text)
         while position < length:
+            if self.state == "key" and not self.parts and len(self.frames) == 1:
+                usual = _USUAL_LINE.match(text, position)
+                if usual is not None:
+                    self._note((*self.frames[0].path, usual[1]))
+                    self.line += 1
+                    position = usual.end()
+                    continue
             token = _TOKEN.match(text, position)
             if token is None or not self._take(str(token.lastgroup), token[0]):
                 return
@@ -215,6 +233,7 @@ class _Scan:
             if self.values > MAX_VALUES:
                 raise TomlError(self.line, f"more than {MAX_VALUES:,} values in one file")
             self.state = "done"
+            self.lines.setdefault(self.target, self.line)
         elif self.state in ("key", "header"):
             name = _unquoted(token)
             if name is None:
