@@ -32,7 +32,11 @@ _ARROW_TYPES: dict[Kind, pa.DataType] = {"number": pa.float64(), "count": pa.int
 
 
 class FolderError(OSError):
-    """The folder cannot be used: not ours, in use by another run, or not a run folder."""
+    """The folder cannot be used: it holds something else, or it is not a finished run folder."""
+
+
+class FolderBusyError(FolderError):
+    """Another process is writing the folder."""
 
 
 def write_atomic(path: Path, write: Callable[[Path], None]) -> None:
@@ -126,7 +130,7 @@ def _locked(folder: Path) -> Iterator[None]:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             os.close(descriptor)
-            raise FolderError(f"{folder} is being written by another run") from None
+            raise FolderBusyError(f"{folder} is being written by another run") from None
         # The holder before us removes the file on leaving; a lock on a removed file protects nothing.
         if path.exists() and os.path.samestat(os.fstat(descriptor), os.stat(path)):
             break

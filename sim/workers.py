@@ -163,3 +163,8 @@ def serve() -> None:
         except EOFError:
             return
         send("result", _attempt(task, argument, lambda content: send("tick", content)))
+
+
+def single_blas_thread() -> None:
+    """One thread for linear algebra in this process too; has effect only before numpy is imported."""
+    os.environ.update(dict.fromkeys(BLAS_THREADS, "1"))

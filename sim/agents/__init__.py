@@ -1,0 +1,1 @@
+"""The agents: state and decisions, thin; formulas live in `sim.economics`."""

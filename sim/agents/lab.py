@@ -1,0 +1,316 @@
+"""Laboratories: what they know, plan, train, release and charge."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import mesa
+import numpy as np
+
+from sim.economics.costs import serving_cost
+from sim.economics.technology import capability, effective_compute_oom, research_drift
+from sim.parameters import TIERS, LabParameters, Tier
+from sim.quarters import DT, quarter_label, quarter_number
+
+if TYPE_CHECKING:
+    from sim.market import Market
+
+NOT_ENTERED, ACTIVE, EXITED = "not_entered", "active", "exited"
+RELEASE_GAIN = 0.02  # OOM: a release must beat what the lab already serves in that tier by this much
+
+
+@dataclass(slots=True)
+class ReleasedModel:
+    """A released model. Capability and compute in OOM above the reference, prices and costs in USD per Mtok."""
+
+    id: int
+    lab: str
+    position: int  # of the lab among the market's labs
+    tier: Tier
+    licence: str
+    api: bool
+    private: bool
+    born: int  # quarter number
+    base_capability: float
+    knowledge: float
+    run_usd: float
+    compute_oom: float
+    serving: float
+    price: float
+    superseded: bool = False
+
+    @property
+    def is_open(self) -> bool:
+        return self.licence != "closed"
+
+
+@dataclass(slots=True)
+class Plan:
+    """A lab's R&D: budget USD a year, compute capacity as final-run USD a year, and what the run in progress has cost."""
+
+    budget: float
+    capacity: float
+    fund: float = 0.0
+    last_run: float = 0.0
+    cut: bool = False
+
+
+@dataclass(slots=True)
+class Accounts:
+    """A lab's quarter in USD, by purpose; written by the invoices, read by next quarter's plan and the records."""
+
+    revenue: dict[str, float] = field(default_factory=dict)
+    cost: dict[str, float] = field(default_factory=dict)
+    transfer: float = 0.0
+    funding: float = 0.0
+
+    @property
+    def total_revenue(self) -> float:
+        return sum(self.revenue.values())
+
+    @property
+    def total_cost(self) -> float:
+        return sum(self.cost.values())
+
+    @property
+    def burn(self) -> float:
+        """Cost less revenue, USD a quarter; positive when the lab loses money."""
+        return self.total_cost - self.total_revenue
+
+
+class Lab(mesa.Agent):
+    """One laboratory. `parameters` are live: shocks change them."""
+
+    model: Market
+
+    def __init__(self, market: Market, lab_id: str, position: int, parameters: LabParameters) -> None:
+        super().__init__(market)
+        self.id = lab_id
+        self.position = position
+        self.parameters = parameters
+        self.status = NOT_ENTERED
+        self.entry = quarter_number(parameters.entry)
+        share = market.parameters.costs.staff_share
+        multiple = market.parameters.costs.research_compute_multiple
+        capacity = parameters.research_budget * (1.0 - share) / multiple
+        self.plan = Plan(budget=parameters.research_budget, capacity=capacity, last_run=parameters.first_run)
+        self.knowledge = 0.0
+        self.brand = parameters.brand
+        self.seat_share = 0.0
+        self.volatility = 0.0
+        self.accounts = Accounts()
+        self.models: list[ReleasedModel] = []
+        self.last_release: dict[str, int] = {}
+        self.valuation = 0.0
+        self.stakes: dict[str, float] = {"founders": 1.0} if parameters.ownership == "independent" else {}
+        self.record_run = 0.0
+        self.revenues: list[float] = []
+        self.last_round = -1
+        self.spend_at_last_round = 0.0
+
+    # ---- who it is
+
+    @property
+    def owner(self) -> str:
+        """The controlling parent's id, else its own."""
+        return self.parameters.parent or self.id
+
+    @property
+    def active(self) -> bool:
+        """Served a model this quarter and has not exited."""
+        return self.status == ACTIVE and bool(self.models)
+
+    def flagship(self) -> ReleasedModel | None:
+        """The newest flagship it serves."""
+        return self._newest("flagship")
+
+    def small(self) -> ReleasedModel | None:
+        """The newest small model it serves."""
+        return self._newest("small")
+
+    def _newest(self, tier: Tier) -> ReleasedModel | None:
+        mine = [m for m in self.models if m.tier == tier and not m.superseded]
+        return mine[-1] if mine else None
+
+    @property
+    def backed(self) -> bool:
+        """A parent or a state pays its burn."""
+        return self.parameters.ownership != "independent"
+
+    def enter(self) -> list[ReleasedModel]:
+        """Begin: what it knows follows from the capability of its first flagship; returns the models it opens with."""
+        self.status = ACTIVE
+        self.knowledge = self.parameters.capability - self._hardware_oom(self.parameters.first_run)
+        self.seat_share = self.parameters.seats_initial
+        return self.release()
+
+    # ---- research
+
+    @property
+    def staff_spending(self) -> float:
+        """R&D staff, USD a year."""
+        return self.plan.budget * self.model.parameters.costs.staff_share
+
+    def research_rate(self) -> float:
+        """Own research drift, OOM a year, of the staff it can pay at today's wages."""
+        t = self.model.parameters.technology
+        staff = self.staff_spending / self.model.trends.wage
+        return float(
+            research_drift(t.research_rate, staff, self.model.trends.research_reference, t.research_concavity)
+        )
+
+    # ---- planning: affordability first
+
+    def affordable_budget(self) -> float:
+        """R&D, USD a year, that cash, income and its backer can carry over the planning horizon."""
+        costs = self.model.parameters.costs
+        a = self.accounts
+        upkeep = a.total_cost - a.cost.get("training", 0.0) - a.cost.get("staff", 0.0)
+        income = (a.total_revenue - upkeep) / DT
+        cash = self.model.journal.cash[self.account] + self.model.journal.credit(self.account)
+        return max(0.0, float(cash) / costs.planning_years + income + self.model.transfer_cap(self))
+
+    def make_plan(self) -> None:
+        """Move the budget towards the wanted fraction of X*, by no more than a ratchet, within what it can pay."""
+        costs = self.model.parameters.costs
+        per_run = costs.research_compute_multiple / (1.0 - costs.staff_share)
+        wanted = max(self.parameters.target_share * self.model.trends.training_cost, costs.minimum_run) * per_run
+        if self.model.parameters.switches.affordability:
+            wanted = min(wanted, self.affordable_budget())
+        budget = float(np.clip(wanted, self.plan.budget * costs.budget_cut, self.plan.budget * costs.budget_ratchet))
+        self.plan.cut = budget < self.plan.budget
+        self.plan.budget = budget
+        self._build_out(budget / per_run)
+
+    def _build_out(self, goal: float) -> None:
+        """Compute capacity rises to the goal with the build-out lag and falls at once when the money is gone."""
+        lag = self.model.parameters.costs.build_out_lag
+        closed = 1.0 if lag == 0.0 else 1.0 - float(np.exp(-DT / lag))
+        risen = self.plan.capacity + closed * (goal - self.plan.capacity)
+        self.plan.capacity = min(risen, goal) if goal < self.plan.capacity else risen
+
+    def research_compute(self) -> float:
+        """R&D compute this quarter, USD: a multiple of the final run's, scaled by the region's cost of compute."""
+        return self.plan.capacity * self.model.parameters.costs.research_compute_multiple * DT
+
+    def train(self) -> None:
+        """Put a quarter's compute into the run in progress; dearer compute buys less of it."""
+        self.plan.fund += self.plan.capacity * DT / self.model.parameters.regions[self.parameters.region].compute_cost
+
+    # ---- releases
+
+    def release_due(self, tier: Tier) -> bool:
+        """Whether the run in a tier is finished: after the shortest interval, with the chance that gives the mean."""
+        t = self.model.parameters.technology
+        policy = self.parameters.tiers.get(tier)
+        now = self.model.quarter
+        if policy is None or now < quarter_number(policy.start):
+            return False
+        last = self.last_release.get(tier)
+        if last is None:
+            return True
+        if now - last < t.minimum_interval:
+            return False
+        mean = t.flagship_interval if tier == "flagship" else t.small_interval
+        chance = 1.0 / max(1.0, mean - t.minimum_interval + 1.0)  # geometric after the shortest interval
+        return bool(self.model.streams.generator(f"lab/{self.id}/release/{tier}", now).random() < chance)
+
+    def finish_run(self, tier: Tier) -> ReleasedModel | None:
+        """The model that a run finished now would give; None when it would not beat what the lab serves."""
+        t = self.model.parameters.technology
+        first = not self.last_release
+        spend = self.plan.last_run if first or tier == "small" and "flagship" in self.parameters.tiers else self.plan.fund
+        spend = max(spend, 1.0)
+        oom = self._hardware_oom(spend)
+        quality = self._capability(oom, tier)
+        serving = self.serving_cost_of(oom, tier)
+        rival = self._newest(tier)
+        if rival is not None and quality <= rival.base_capability + RELEASE_GAIN:
+            return None
+        policy = self.parameters.tiers[tier]
+        return ReleasedModel(
+            id=-1,
+            lab=self.id,
+            position=self.position,
+            tier=tier,
+            licence=policy.licence,
+            api=policy.api or policy.licence == "closed",
+            private=policy.licence == "closed" and self.parameters.private_deployment,
+            born=self.model.quarter,
+            base_capability=quality,
+            knowledge=self.knowledge,
+            run_usd=spend if tier == "flagship" else 0.0,
+            compute_oom=oom,
+            serving=serving,
+            price=0.0,
+        )
+
+    def _hardware_oom(self, spend: float) -> float:
+        """Training compute that a spend buys today, OOM above the reference run."""
+        reference = self.model.parameters.technology.training_cost_initial
+        return float(effective_compute_oom(spend, self.model.trends.flop_per_usd, reference))
+
+    def _capability(self, oom: float, tier: Tier) -> float:
+        """Capability of a run of this compute today; a small model is a distilled flagship."""
+        t, s = self.model.parameters.technology, self.model.parameters.switches
+        noise = 0.0
+        if s.run_noise:
+            draw = self.model.streams.generator(f"lab/{self.id}/run/{tier}", self.model.quarter)
+            noise = float(draw.standard_normal()) * t.run_noise
+        share = t.distillation if s.distillation else 0.0
+        whole = float(capability(oom, self.knowledge, self.model.teacher(), share, noise))
+        return whole - (t.small_lag if tier == "small" else 0.0)
+
+    def serving_cost_of(self, compute_oom: float, tier: Tier) -> float:
+        """USD per Mtok today for a model of this training compute."""
+        t = self.model.parameters.technology
+        whole = float(
+            serving_cost(
+                t.serving_cost_initial,
+                compute_oom,
+                self.model.trends.serving,
+                self.parameters.serving_efficiency,
+            )
+        )
+        whole *= self.model.parameters.regions[self.parameters.region].compute_cost
+        return whole * (t.small_serving_ratio if tier == "small" else 1.0)
+
+    def release(self) -> list[ReleasedModel]:
+        """The models of every tier whose run is finished this quarter."""
+        done = [self.finish_run(tier) for tier in TIERS if self.release_due(tier)]
+        return [fresh for fresh in done if fresh is not None]
+
+    def add_model(self, fresh: ReleasedModel) -> None:
+        """Serve a new model; the one before it in the tier is superseded, and the run in progress starts anew."""
+        for old in self.models:
+            if old.tier == fresh.tier:
+                old.superseded = True
+        self.models.append(fresh)
+        self.record_run = max(self.record_run, fresh.run_usd)
+        first = not self.last_release
+        self.last_release[fresh.tier] = self.model.quarter
+        leads = fresh.tier == "flagship" or "flagship" not in self.parameters.tiers
+        if leads and not first:
+            self.plan.last_run = self.plan.fund
+            self.plan.fund = 0.0
+
+    def release_policy(self) -> str:
+        """Licences by tier as text, flagship first; a tier it does not release is a dash."""
+        tiers = self.parameters.tiers
+        return "/".join(tiers[t].licence if t in tiers else "-" for t in ("flagship", "small"))  # type: ignore[index]
+
+    def runway_quarters(self) -> float:
+        """Quarters until cash is gone at this quarter's burn; inf when cash-positive."""
+        burn = self.accounts.burn - self.accounts.transfer
+        cash = float(self.model.journal.cash[self.account])
+        return cash / burn if burn > 0 else float("inf")
+
+    @property
+    def account(self) -> int:
+        """Its account in the journal."""
+        return self.model.account_of[self.id]
+
+    def __repr__(self) -> str:
+        return f"<Lab {self.id} {self.status} {quarter_label(self.model.quarter)}>"
+

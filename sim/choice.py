@@ -1,0 +1,327 @@
+"""The choice kernel: what every due workload sees in every offer, and which it takes.
+
+Utility is linear in features of the buyer and of the offer, except for the log of the cost of running weights oneself;
+so a quarter's utilities are one matrix product per workload type, offers' attributes by buyers' features. Rows are
+offers, columns buyers; one uniform draw per buyer picks nest and offer by inverse CDF. Float32 throughout.
+`Enterprise.choose` is the same rule written plainly for one workload; a test holds the two together.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sim.economics.adoption import arrival_probability
+from sim.economics.costs import integrator_engaged, scale_of_fixed_cost
+from sim.markets.menu import API, EDGE, PRIVATE, SELF, Catalogue, Menu
+from sim.parameters import MODES, REGIONS, WORKLOADS, ModeParameters, Parameters
+from sim.population import EDGE_TYPE, NO_MODEL, Population
+from sim.quarters import DT
+
+Floats = NDArray[np.float64]
+Single = NDArray[np.float32]
+Ints = NDArray[np.int64]
+
+UNAVAILABLE = -1e4  # utility of an offer that may not be chosen: its exponential is 0
+LARGE_SEGMENTS = ("large", "large_regulated")
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """What buyers know when they choose, all of last quarter's market. Lab arrays are by the labs' positions.
+
+    `taste` (labs, enterprises) is the lasting taste for vendors less the dislike of depending on them; `peers` (segments,
+    labs) shares of the segment's production workloads; `going_price` USD per Mtok by type; `talent_gain` and `tooling`
+    in 0-1; `budget_index` and `fixed_cost_index` relative to the first quarter.
+    """
+
+    brand: Floats
+    seats: Floats
+    volatility: Floats
+    taste: Single
+    peers: Floats
+    going_price: Floats
+    talent_gain: float
+    tooling: float
+    budget_index: float
+    fixed_cost_index: float
+
+
+@dataclass(frozen=True)
+class OwnHosting:
+    """Yearly USD of running weights oneself, for each workload: infrastructure, hired staff, integrator; at the edge."""
+
+    infrastructure: Floats
+    operations: Floats
+    integrator: Floats
+    edge: Floats
+    burden: Floats  # 0-1, what talent, integrators and tooling leave of the operations burden
+
+
+def own_hosting(population: Population, rows: Ints, budget: Floats, seen: Conditions) -> OwnHosting:
+    """What the given workloads would pay a year to run weights themselves."""
+    p = population.parameters
+    h, d = p.hosting, p.demand
+    scale = scale_of_fixed_cost(budget, h.fixed_cost_reference, h.fixed_cost_scale) * seen.fixed_cost_index
+    talent = talent_of(population, rows, seen)
+    staff = h.operations_staff * (1.0 + h.skill_premium)
+    engaged = integrator_engaged(staff, h.infrastructure, talent, d.integrator_relief, d.integrator_fee)
+    missing = (1.0 - talent) * np.where(engaged, 1.0 - d.integrator_relief, 1.0)
+    return OwnHosting(
+        infrastructure=scale * h.infrastructure,
+        operations=scale * staff * missing,
+        integrator=scale * np.where(engaged, d.integrator_fee * h.infrastructure, 0.0),
+        edge=scale * h.edge_integration,
+        burden=np.maximum(0.0, missing - seen.tooling),
+    )
+
+
+def talent_of(population: Population, rows: Ints, seen: Conditions) -> Floats:
+    """AI talent, 0-1, of the enterprises behind the workloads, after diffusion."""
+    born = population.enterprises.talent[population.workloads.enterprise[rows]].astype(np.float64)
+    return np.asarray(born + (1.0 - born) * seen.talent_gain)
+
+
+def choose(
+    population: Population, rows: Ints, menu: Menu, seen: Conditions, switching: Floats, uniform: Single
+) -> Ints:
+    """The offer each due workload takes, as a position on the menu; NO_MODEL for none.
+
+    `switching` scales each workload's switching cost (below 1 for a pilot that has just graduated), `uniform` is its
+    draw in [0, 1). Workloads are handled type by type, so that one matrix product serves them all.
+    """
+    chosen = np.full(rows.size, NO_MODEL, np.int64)
+    if rows.size == 0 or menu.size == 0:
+        return chosen
+    kind = population.workloads.chosen_type(rows)
+    order = np.argsort(kind, kind="stable")
+    buyers = _Buyers.of(population, rows[order], menu, seen, switching[order])
+    bounds = np.searchsorted(kind[order], np.arange(len(WORKLOADS) + 1))
+    draws = uniform[order]
+    for k in range(len(WORKLOADS)):
+        block = slice(int(bounds[k]), int(bounds[k + 1]))
+        if block.start == block.stop:
+            continue
+        offers = np.flatnonzero((menu.mode != EDGE) | (k == EDGE_TYPE))
+        utility = _utilities(population, menu, seen, k, offers, buyers, block)
+        closed = int(np.searchsorted(offers, menu.closed))
+        picked = pick_offer(utility, buyers.none[block], closed, nest_parameter(population.parameters), draws[block])
+        chosen[order[block]] = np.where(picked == NO_MODEL, NO_MODEL, offers[picked])
+    return chosen
+
+
+def nest_parameter(parameters: Parameters) -> float:
+    """Dissimilarity of the nests; 1 (plain logit) when nests are switched off."""
+    return parameters.demand.dissimilarity if parameters.switches.nests else 1.0
+
+
+def pick_offer(utility: Single, none: Single, closed: int, dissimilarity: float, uniform: Single) -> Ints:
+    """Nested-logit draw for each column: row of the offer taken, NO_MODEL for the outside option.
+
+    utility (offers, buyers): the first `closed` rows are one nest, the rest another; `none` (buyers,) stands alone.
+    """
+    scale = np.float32(1.0 / dissimilarity)
+    top = np.maximum(utility.max(axis=0, initial=UNAVAILABLE), none)
+    running = np.exp((utility - top) * scale)
+    np.cumsum(running, axis=0, out=running)
+    whole = running[-1]
+    shut = running[closed - 1] if closed > 0 else np.zeros_like(whole)
+    free = whole - shut if closed < utility.shape[0] else np.zeros_like(whole)
+    power = np.float32(dissimilarity)
+    weight_shut, weight_free, weight_none = shut**power, np.maximum(free, 0.0) ** power, np.exp(none - top)
+    position = uniform * (weight_shut + weight_free + weight_none)
+    in_open = position >= weight_shut
+    with np.errstate(divide="ignore", invalid="ignore"):
+        level = np.where(
+            in_open, shut + (position - weight_shut) / weight_free * free, position / weight_shut * shut
+        )
+    row = (running <= level).sum(axis=0)
+    last = np.where(in_open, utility.shape[0], closed) - 1
+    none_taken = position >= weight_shut + weight_free
+    return np.where(none_taken, NO_MODEL, np.minimum(row, last))
+
+
+@dataclass(frozen=True)
+class _Buyers:
+    """Features of due workloads, columns in type order; `own` what running weights oneself costs per Mtok."""
+
+    features: Single  # (features, workloads)
+    none: Single  # utility of the outside option
+    sensitivity: Single  # beta
+    own: Single  # (2, workloads): fixed USD per Mtok self-hosted and at the edge
+
+    @classmethod
+    def of(cls, population: Population, rows: Ints, menu: Menu, seen: Conditions, switching: Floats) -> _Buyers:
+        p, w, e = population.parameters, population.workloads, population.enterprises
+        d, s = p.demand, p.switches
+        who, segment, region = w.enterprise[rows], w.segment[rows], w.region[rows]
+        kind = w.chosen_type(rows)
+        budget = population.yearly_budget(rows, seen.budget_index)
+        own = own_hosting(population, rows, budget, seen)
+        per_mtok = seen.going_price[kind] / budget
+        by_segment = {
+            name: np.array([getattr(x, name) for x in population.segments], np.float32)[segment]
+            for name in ("price_sensitivity", "assurance", "risk_aversion", "distrust", "switching")
+        }
+        beta = np.float32(d.price_sensitivity) * by_segment["price_sensitivity"]
+        leave = np.zeros(rows.size, np.float32)
+        if s.switching_costs:
+            leave = (d.switching_cost * by_segment["switching"] * switching * (w.lab[rows] >= 0)).astype(np.float32)
+        stay = np.float32(d.mode_switching_ratio) * leave
+        labs = np.unique(menu.lab)
+        position = np.full(seen.brand.size + 1, -1, np.int64)
+        position[labs] = np.arange(labs.size)
+        vendor = seen.taste[np.ix_(labs, who)]
+        home = position[w.lab[rows]]
+        known = np.flatnonzero(home >= 0)
+        vendor[home[known], known] += leave[known]
+        mode = np.zeros((len(MODES), rows.size), np.float32)
+        moded = np.flatnonzero(w.mode[rows] >= 0)
+        mode[w.mode[rows][moded], moded] = stay[moded]
+        here = np.eye(len(REGIONS), dtype=np.float32)[:, region]
+        features = [
+            np.ones(rows.size, np.float32),
+            beta,
+            np.float32(d.assurance) * by_segment["assurance"],
+            np.float32(d.privacy) * e.privacy[who],
+            (d.operations * own.burden).astype(np.float32),
+            np.float32(d.volatility if s.volatility else 0.0) * by_segment["risk_aversion"],
+            e.taste[who] + np.float32(d.strategic_open_lean) * e.strategic[who],
+        ]
+        origin = np.float32(d.origin_distrust if s.origin else 0.0)
+        return cls(
+            features=np.concatenate(
+                (
+                    np.stack(features).astype(np.float32),
+                    here * (origin * by_segment["distrust"]),
+                    here,
+                    np.eye(len(population.segments), dtype=np.float32)[:, segment],
+                    mode,
+                    vendor,
+                )
+            ),
+            none=leave + stay,
+            sensitivity=beta,
+            own=np.stack(
+                ((own.infrastructure + own.operations + own.integrator) * per_mtok, own.edge * per_mtok)
+            ).astype(np.float32),
+        )
+
+
+def _utilities(
+    population: Population, menu: Menu, seen: Conditions, kind: int, offers: Ints, buyers: _Buyers, block: slice
+) -> Single:
+    """Utility (offers, buyers) of the given offers to the workloads of one type."""
+    p = population.parameters
+    price = seen.going_price[kind]
+    other = p.workloads[WORKLOADS[kind]].other_cost
+    cost = menu.catalogue.unit_cost[kind, menu.model[offers], menu.mode[offers]] / price
+    attributes = _attributes(population, menu, seen, kind, offers)
+    own = np.flatnonzero((menu.mode[offers] == SELF) | (menu.mode[offers] == EDGE))
+    attributes[own, 1] = 0.0
+    utility = attributes @ buyers.features[:, block]
+    fixed = buyers.own[np.where(menu.mode[offers[own]] == EDGE, 1, 0), block] / np.float32(price)
+    utility[own] -= buyers.sensitivity[block] * np.log(fixed + (cost[own] + other).astype(np.float32)[:, None])
+    return np.asarray(utility)
+
+
+def _attributes(population: Population, menu: Menu, seen: Conditions, kind: int, offers: Ints) -> Single:
+    """Attributes (offers, features) that meet the buyers' features, in the same order."""
+    p = population.parameters
+    d, work = p.demand, p.workloads[WORKLOADS[kind]]
+    c = menu.catalogue
+    model, mode = menu.model[offers], menu.mode[offers]
+    lab = c.lab[model]
+    modes = [p.modes[name] for name in MODES]
+    is_open = c.is_open[model]
+    cost = c.unit_cost[kind, model, mode] / seen.going_price[kind]
+    columns = [
+        common_utility(population, menu, seen, kind, offers),
+        -np.log(cost + work.other_cost),
+        work.error_cost * _of(modes, "accountability")[mode],
+        -work.privacy * _of(modes, "exposure")[mode],
+        -_of(modes, "operations")[mode],
+        -_of(modes, "volatility")[mode] * (1.0 + seen.volatility[lab]),
+        is_open.astype(np.float64),
+    ]
+    remain = np.where((mode == SELF) | (mode == EDGE), d.in_house_distrust, 1.0)
+    for name in REGIONS:
+        distrust = np.array([p.regions[name].distrust.get(origin, 0.0) for origin in REGIONS])
+        columns.append(-distrust[c.region[model]] * remain)
+    for name in REGIONS:
+        region = p.regions[name]
+        speaks = np.array([region.language.get(origin, 0.0) for origin in REGIONS]) * p.switches.origin
+        banned = np.array([region.banned.get(origin, False) for origin in REGIONS])
+        liked = d.language_fit * speaks[c.region[model]] + d.transparency * region.transparency * is_open
+        columns.append(np.where(banned[c.region[model]], UNAVAILABLE, liked))
+    for i, (name, segment) in enumerate(zip(population.segment_names, population.segments, strict=True)):
+        follow = d.peers * segment.peers * seen.peers[i, lab] if p.switches.peers else np.zeros(offers.size)
+        columns.append(follow - d.licence_threshold * c.threshold[model] * (name in LARGE_SEGMENTS))
+    columns += list((mode[None, :] == np.arange(len(MODES))[:, None]).astype(np.float64))
+    columns += list((lab[None, :] == np.unique(menu.lab)[:, None]).astype(np.float64))
+    return np.stack(columns, axis=1).astype(np.float32)
+
+
+def common_utility(population: Population, menu: Menu, seen: Conditions, kind: int, offers: Ints) -> Floats:
+    """The part of an offer's utility that all buyers of this type share."""
+    p = population.parameters
+    d, s, work = p.demand, p.switches, p.workloads[WORKLOADS[kind]]
+    c = menu.catalogue
+    model, mode = menu.model[offers], menu.mode[offers]
+    lab = c.lab[model]
+    modes = [p.modes[name] for name in MODES]
+    is_open = c.is_open[model]
+    first_party = (mode == API) | (mode == PRIVATE)
+    shared = work.base + work.value * c.quality[kind, model]
+    shared = shared + (d.customisation * work.customisation + d.stability) * is_open
+    shared = shared + d.control * _of(modes, "control")[mode] - d.latency * work.latency * _of(modes, "remote")[mode]
+    shared = shared + seen.brand[lab] * s.brand
+    return np.asarray(shared + d.interface * seen.seats[lab] * first_party * s.interface)
+
+
+def _of(modes: list[ModeParameters], name: str) -> Floats:
+    """One attribute of every mode as a column."""
+    return np.array([getattr(mode, name) for mode in modes])
+
+
+def upgrades(
+    population: Population, rows: Ints, catalogue: Catalogue, seen: Conditions, uniform: Single
+) -> tuple[Ints, Ints]:
+    """Workloads under contract that take the newer model of their lab and tier, and that model's catalogue row.
+
+    A user looks with the probability `demand.upgrade` and moves when quality less cost has risen, in the same mode and
+    at no switching cost.
+    """
+    p, w = population.parameters, population.workloads
+    model = catalogue.row_of[w.model[rows]].astype(np.int64)
+    looks = uniform[rows] < arrival_probability(p.demand.upgrade, DT)
+    rows, model = rows[looks], model[looks]
+    newer = catalogue.successor[model] != model
+    rows, model = rows[newer], model[newer]
+    successor = catalogue.successor[model]
+    gain = upgrade_gain(population, rows, catalogue, seen, (model, successor))
+    better = gain > 0.0
+    return rows[better], successor[better]
+
+
+def upgrade_gain(
+    population: Population, rows: Ints, catalogue: Catalogue, seen: Conditions, models: tuple[Ints, Ints]
+) -> Floats:
+    """Utility of the second of two models (catalogue rows) over the first, in each workload's own mode; nan if unsold."""
+    p, w = population.parameters, population.workloads
+    kind, mode = w.chosen_type(rows), w.mode[rows]
+    budget = population.yearly_budget(rows, seen.budget_index)
+    going = seen.going_price[kind]
+    own = own_hosting(population, rows, budget, seen)
+    fixed = np.where(mode == SELF, own.infrastructure + own.operations + own.integrator, own.edge * (mode == EDGE))
+    other = np.array([p.workloads[name].other_cost for name in WORKLOADS])[kind]
+    value = np.array([p.workloads[name].value for name in WORKLOADS])[kind]
+    beta = p.demand.price_sensitivity * np.array([s.price_sensitivity for s in population.segments])[w.segment[rows]]
+    worth = [
+        value * catalogue.quality[kind, m]
+        - beta * np.log((catalogue.unit_cost[kind, m, mode] + fixed * going / budget) / going + other)
+        for m in models
+    ]
+    return np.asarray(worth[1] - worth[0])

@@ -1,0 +1,66 @@
+"""The installed base: what enterprises ran on the day before the first quarter."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sim.markets.menu import API, EDGE, HOSTED, SELF, Catalogue
+from sim.parameters import REGIONS, Parameters
+from sim.population import EDGE_TYPE, PRODUCTION, Population, spread
+from sim.streams import Streams
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+SKILLED = 0.5  # talent from which the first users of open weights ran them themselves
+
+
+def install(
+    population: Population, catalogue: Catalogue, parameters: Parameters, streams: Streams, quarter: int
+) -> None:
+    """Fill part of the first adopters' slots with production workloads, their models drawn by installed shares.
+
+    Contract ends are spread evenly over the contract length. Edge work runs small open weights only.
+    """
+    w, e = population.workloads, population.enterprises
+    filled = np.array([s.in_production_initial for s in population.segments])
+    draw = streams.generator("installed_base")
+    rows = np.flatnonzero(e.adopted[w.enterprise] & (spread(draw, w.count) < filled[w.segment]))
+    w.stage[rows] = PRODUCTION
+    luck, timing = spread(draw, rows.size), spread(draw, rows.size)
+    edge = w.type[rows] == EDGE_TYPE
+    for region in range(len(REGIONS)):
+        for at_edge in (False, True):
+            here = np.flatnonzero((w.region[rows] == region) & (edge == at_edge))
+            weights = _weights(catalogue, parameters, region, at_edge)
+            if here.size == 0 or weights.sum() <= 0.0:
+                continue
+            cumulative = np.cumsum(weights) / weights.sum()
+            chosen = np.minimum(np.searchsorted(cumulative, luck[here], side="right"), weights.size - 1)
+            _start(population, catalogue, rows[here], chosen, at_edge)
+    ends = quarter + np.floor(timing * population.contract(rows)).astype(np.int32)
+    w.due[rows] = ends
+
+
+def _weights(catalogue: Catalogue, parameters: Parameters, region: int, at_edge: bool) -> Floats:
+    """Relative chance of each model: its lab's installed share, split over its models, with a bias for home."""
+    base = parameters.installed_base
+    share = np.array([base.shares.get(m.lab, 0.0) for m in catalogue.models])
+    share = share / np.bincount(catalogue.lab)[catalogue.lab]
+    share *= np.where(catalogue.region == region, base.home_bias, 1.0)
+    if REGIONS[region] == "china":
+        share *= np.where(catalogue.is_open | (catalogue.region == region), 1.0, base.closed_china)
+    if at_edge:
+        share *= ~np.isnan(catalogue.unit_cost[0, :, EDGE])
+    return np.asarray(share)
+
+
+def _start(population: Population, catalogue: Catalogue, rows: Ints, chosen: Ints, at_edge: bool) -> None:
+    w, e = population.workloads, population.enterprises
+    skilled = e.talent[w.enterprise[rows]] > SKILLED
+    can = ~np.isnan(catalogue.unit_cost[0, chosen])
+    open_mode = np.where(skilled & can[:, SELF] | ~can[:, HOSTED], SELF, HOSTED)
+    w.model[rows] = np.array([m.id for m in catalogue.models])[chosen]
+    w.lab[rows] = catalogue.lab[chosen]
+    w.mode[rows] = EDGE if at_edge else np.where(catalogue.is_open[chosen], open_mode, API)

@@ -1,0 +1,588 @@
+"""The market for foundation models: builds the agents from a scenario and steps them quarter by quarter."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import mesa
+import numpy as np
+from numpy.typing import NDArray
+
+from sim import observation, shocks
+from sim.agents.enterprise import Enterprise
+from sim.agents.investor import Investor
+from sim.agents.lab import ACTIVE, NOT_ENTERED, Accounts, Lab, ReleasedModel
+from sim.choice import Conditions, choose, upgrades
+from sim.economics.adoption import bass_step
+from sim.economics.technology import knowledge_step
+from sim.frontier import Frontier, leaked_knowledge, served_capability
+from sim.installed_base import install
+from sim.journal import IdentityResidual, Journal, check_quarter, require_identities
+from sim.lenses import Yardstick, share_block
+from sim.markets import control, funding, invoices
+from sim.markets.menu import Catalogue, Menu, catalogue_of, menu_of
+from sim.markets.model_market import Usage, believed_demand, going_prices, new_prices, submarkets, usage_of
+from sim.parameters import COMMUNITY, REGIONS, WORKLOADS, Parameters
+from sim.population import NO_MODEL, Population
+from sim.quarters import DT, QUARTERS_PER_YEAR, quarter_label, quarter_number
+from sim.records import Event, Records, share_keys
+from sim.scenario import Scenario
+from sim.streams import Streams
+from sim.trends import Trends
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+TOP_LABS = 5  # a sub-scale lab is independent and outside these by trailing-year revenue
+VOLATILITY_MEMORY = 0.5  # weight of last quarter in a lab's record of price and model changes
+SUPPLIER_ACCOUNTS = ("rest_of_world", "cloud", "staff", "hosts", "integrators", "consumers")
+
+
+class Market(mesa.Model):
+    """One run of a scenario.
+
+    scenario: what `load_scenario` returns. seed: whole number >= 0. enterprises, until: override the scenario's `run`
+    section. Raises ShockError for a shock that names no number, IdentityError when an accounting identity breaks.
+    """
+
+    def __init__(
+        self, scenario: Scenario, seed: int = 1, enterprises: int | None = None, until: str | None = None
+    ) -> None:
+        super().__init__(rng=seed)
+        self.scenario = scenario
+        self.parameters: Parameters = scenario.parameters.model_copy(deep=True)
+        shocks.check(self.parameters)
+        self.streams = Streams(seed)
+        self.quarter = quarter_number(self.parameters.run.first_quarter)
+        self.first_quarter = self.quarter
+        self.last_quarter = quarter_number(until or self.parameters.run.until)
+        if self.last_quarter < self.first_quarter:
+            raise ValueError(f"until {until} is before the first quarter {self.parameters.run.first_quarter}")
+        self.trends = Trends.at_start(self.parameters)
+        self.frontier = Frontier.at_start(self.parameters)
+        self.lifted: dict[int, Any] = {}
+        self._build_agents(enterprises or self.parameters.run.enterprises)
+        self._build_accounts()
+        self._build_records()
+        self._build_first_market()
+
+    # ---- one quarter: the order is the specification
+
+    def step(self) -> None:
+        """One quarter of the market."""
+        self.open_books()
+        self.apply_shocks_and_advance_trends()
+        self.labs_plan_and_train()
+        self.labs_release_and_retire()
+        self.labs_post_prices()
+        self.enterprises_adopt()
+        self.enterprises_choose()
+        self.settle_invoices()
+        self.investors_fund_labs()
+        self.labs_exit()
+        self.check_identities()
+        self.record()
+        self.quarter += 1
+
+    def run(self) -> Records:
+        """Step to the last quarter and return what was recorded."""
+        while self.quarter <= self.last_quarter:
+            self.step()
+        return self.records
+
+    # ---- building
+
+    def _build_agents(self, enterprises: int) -> None:
+        p = self.parameters
+        self.population = Population(p, self.streams, enterprises)
+        self.roster = [Lab(self, lab_id, i, p.labs[lab_id]) for i, lab_id in enumerate(sorted(p.labs))]
+        self.lab = {lab.id: lab for lab in self.roster}
+        self.investor = {name: Investor(self, name, p.investors[name]) for name in sorted(p.investors)}
+        self._enterprises: list[Enterprise] = []
+        self.community_models: list[ReleasedModel] = []
+        self.tastes = self._vendor_tastes()
+
+    def _vendor_tastes(self) -> NDArray[np.float32]:
+        """Lasting tastes (labs, enterprises), logit; each lab draws from its own stream, the community leaves cold."""
+        d, count = self.parameters.demand, self.population.enterprises.count
+        tastes = np.zeros((len(self.roster) + 1, count), np.float32)
+        if self.parameters.switches.persistent_tastes:
+            for lab in self.roster:
+                tastes[lab.position] = d.taste_vendor * self.streams.normal(f"lab/{lab.id}/taste", 0, count)
+        return tastes
+
+    def _build_accounts(self) -> None:
+        treasuries = sorted({f"treasury:{lab.owner}" for lab in self.roster if lab.backed})
+        investors = [f"investor:{name}" for name in self.investor]
+        self.journal = Journal([*SUPPLIER_ACCOUNTS, *treasuries, *investors, *(f"lab:{lab.id}" for lab in self.roster)])
+        self.account_of = dict(self.journal.account)
+        self.account_of |= {lab.id: self.account_of[f"lab:{lab.id}"] for lab in self.roster}
+        self.rest_of_world = self.account_of["rest_of_world"]
+        homes = [lab.account for lab in self.roster] + [self.rest_of_world]
+        self.lab_accounts = np.array(homes, np.int32)
+        self.enterprise_accounts = self.journal.open_accounts("enterprise", self.population.enterprises.count)
+
+    def _build_records(self) -> None:
+        quarters = [quarter_label(q) for q in range(self.first_quarter, self.last_quarter + 1)]
+        keys = share_keys(self.parameters)
+        self.records = Records(quarters, keys)
+        labs = tuple([lab.id for lab in self.roster] + [COMMUNITY])
+        owners = tuple([lab.owner for lab in self.roster] + [COMMUNITY])
+        homes = tuple([lab.parameters.region for lab in self.roster] + ["other"])
+        self.yardstick = Yardstick.of(self.population, keys, labs, owners, homes)
+        self.home_regions = [REGIONS.index(home) for home in homes]
+        funding_stock = self.parameters.funding
+        self.funding_so_far = {"open": funding_stock.initial_open_stock, "closed": funding_stock.initial_closed_stock}
+        self.exits_and_rescues = 0
+        self.api_spend = 0.0
+        self.products = self.products_at_floor = 0
+        self.residual: IdentityResidual | None = None
+
+    def _build_first_market(self) -> None:
+        """The market of the day before the first quarter: first models, prices, the installed base and what it uses."""
+        p = self.parameters
+        self.next_model = 0
+        self.theta = np.array([p.workloads[name].threshold for name in WORKLOADS])
+        self.sold: dict[int, Floats] = {}
+        self.submarkets = np.zeros(len(WORKLOADS))
+        self._serve_community()
+        for lab in self.roster:
+            if lab.entry <= self.first_quarter:
+                self._enter(lab)
+        self.first_frontier = max((m.base_capability for lab in self.roster for m in lab.models), default=0.0)
+        self._open_shop()
+        install(self.population, self.catalogue, p, self.streams, self.first_quarter)
+        self.going_price = self._first_going_prices()
+        self.peers = np.zeros((len(self.population.segments), len(self.roster) + 1))
+        self.dependence = np.zeros_like(self.tastes)
+        self.usage = self._use()
+        self._observe()
+
+    def _serve_community(self) -> None:
+        p = self.parameters.community
+        old = ReleasedModel(
+            id=self._new_id(),
+            lab=COMMUNITY,
+            position=len(self.roster),
+            tier="small",
+            licence="open",
+            api=False,
+            private=False,
+            born=self.first_quarter - QUARTERS_PER_YEAR,
+            base_capability=p.capability,
+            knowledge=self.parameters.technology.public_knowledge_initial,
+            run_usd=0.0,
+            compute_oom=0.0,
+            serving=p.serving_cost,
+            price=0.0,
+        )
+        self.community_models.append(old)
+
+    def _first_going_prices(self) -> Floats:
+        """USD per Mtok: budget-weighted price of what the installed base runs, by type; the mean where nothing runs."""
+        w, c = self.population.workloads, self.catalogue
+        rows = np.flatnonzero(w.running)
+        cost = c.unit_cost[w.type[rows], c.row_of[w.model[rows]], w.mode[rows]]
+        budget = w.budget[rows] * w.weight[rows] * (cost > 0.0)
+        whole = np.bincount(w.type[rows], budget, len(WORKLOADS))
+        paid = np.bincount(w.type[rows], budget * cost, len(WORKLOADS))
+        prices = c.price[c.price > 0.0]
+        mean = paid.sum() / whole.sum() if whole.sum() > 0 else float(np.mean(prices)) if prices.size else 1.0
+        return np.where(whole > 0.0, paid / np.where(whole > 0.0, whole, 1.0), mean)
+
+    # ---- 1 shocks, policy, trends
+
+    def open_books(self) -> None:
+        """Begin the quarter in the journal; in the first one everybody receives the opening balance."""
+        self.journal.begin(self.quarter)
+        self.exits_and_rescues = 0
+        if self.quarter == self.first_quarter:
+            for investor in self.investor.values():
+                self._endow(investor.account, investor.parameters.dry_powder)
+        for lab in self.roster:
+            if lab.entry == max(self.quarter, lab.entry) and self.quarter == max(lab.entry, self.first_quarter):
+                self._endow(lab.account, lab.parameters.cash)
+                self.journal.owe("trade_debt", lab.account, self.account_of["cloud"], lab.parameters.debt)
+
+    def _endow(self, account: int, amount: float) -> None:
+        self.journal.pay("opening_balance", self.rest_of_world, account, amount)
+
+    def apply_shocks_and_advance_trends(self) -> None:
+        """Dated changes take effect; from the second quarter on, trends move."""
+        for change in shocks.apply(self.parameters, self.quarter, self.lifted):
+            cause = f"{change.shock.key}: {change.before} -> {change.after} ({change.shock.title})"
+            self._event("shock", "", cause=cause)
+            self._note_policy(change)
+        if self.quarter == self.first_quarter:
+            return
+        self.trends.advance(self.parameters)
+        growth = np.array([self.parameters.workloads[name].threshold_growth for name in WORKLOADS])
+        self.theta = self.theta + growth * DT
+        for model in self._served():
+            model.serving /= self.trends.serving_step
+
+    def _note_policy(self, change: shocks.Change) -> None:
+        """A dated change of licence is an event of its lab."""
+        parts = change.shock.key.split(".")
+        if parts[0] != "labs" or parts[-1] != "licence":
+            return
+        kind = "open" if change.after != "closed" else "paywall" if parts[3] == "flagship" else "close"
+        self._event(kind, parts[1], cause=f"{parts[3]}: {change.before} -> {change.after} ({change.shock.title})")
+
+    # ---- 2 labs plan, train, release
+
+    def labs_plan_and_train(self) -> None:
+        """Budgets follow plans within what labs can pay; knowledge is made, absorbed and leaks; compute goes into runs."""
+        if not self.parameters.switches.training:
+            return
+        working = self.active_labs
+        for lab in working:
+            lab.make_plan()
+            lab.train()
+        t, s = self.parameters.technology, self.parameters.switches
+        leaked = leaked_knowledge([m for lab in working for m in lab.models], self.quarter, t.leak_delay)
+        learned = knowledge_step(
+            np.array([lab.knowledge for lab in working]),
+            np.array([lab.research_rate() for lab in working]),
+            self.frontier.public_knowledge,
+            leaked,
+            t.public_diffusion if s.public_knowledge else 0.0,
+            t.private_leakage if s.leakage else 0.0,
+            DT,
+        )
+        for lab, knowledge in zip(working, learned, strict=True):
+            lab.knowledge = float(knowledge)
+        flagships = sum(m.is_open and m.tier == "flagship" and not m.superseded for m in self._served())
+        self.frontier.publish(self.quarter, self.parameters, flagships)
+
+    def labs_release_and_retire(self) -> None:
+        """Founders of the quarter enter, finished runs become models, old models go."""
+        for lab in self.roster:
+            if lab.status == NOT_ENTERED and lab.entry == self.quarter:
+                self._enter(lab)
+                self._event("entry", lab.id, amount=lab.parameters.cash, cause=f"founded with {lab.release_policy()}")
+            elif lab.status == ACTIVE and self.parameters.switches.training:
+                self._serve(lab, lab.release())
+        if self.parameters.switches.retirement:
+            self._retire_old()
+
+    def _enter(self, lab: Lab) -> None:
+        self._serve(lab, lab.enter())
+
+    def _serve(self, lab: Lab, fresh: list[ReleasedModel]) -> None:
+        """Put new models on sale, at the mark-up of what they replace."""
+        for model in fresh:
+            model.id = self._new_id()
+            model.price = model.serving * self._markup(lab, model)
+            lab.add_model(model)
+            self.frontier.register(model, self.parameters, self.trends.deflator)
+            cause = f"{model.licence} {model.tier}, {model.base_capability:.2f} OOM after a run of {model.run_usd:.3g} USD"
+            self._event("release", lab.id, f"{lab.id}-{model.tier}-{model.id}", cause=cause)
+
+    def _markup(self, lab: Lab, model: ReleasedModel) -> float:
+        before = [m for m in lab.models if m.tier == model.tier and m.is_open == model.is_open and m.price > 0.0]
+        if before:
+            return before[-1].price / before[-1].serving
+        if model.is_open:
+            return 1.0 + self.parameters.hosting.host_margin
+        return self.parameters.pricing.initial_markup
+
+    def _retire_old(self) -> None:
+        """Superseded closed models end after their life; superseded models that nobody runs end at once."""
+        users = np.bincount(self.usage.model, minlength=len(self.catalogue.models))
+        used = {m.id for m, n in zip(self.catalogue.models, users, strict=True) if n}
+        life = self.parameters.technology.closed_life
+        for lab in self.roster:
+            gone = [
+                m
+                for m in lab.models
+                if m.superseded
+                and ((not m.is_open and self.quarter - m.born >= life) or (m.id not in used and m.born < self.quarter))
+            ]
+            self._withdraw(lab, gone)
+
+    def _withdraw(self, lab: Lab, gone: list[ReleasedModel]) -> None:
+        """Models that are served no more leave the workloads that ran them without a model, their vendor known."""
+        if not gone:
+            return
+        w = self.population.workloads
+        ids = [m.id for m in gone]
+        w.model[np.isin(w.model, ids)] = NO_MODEL
+        lab.models = [m for m in lab.models if m.id not in ids]
+
+    def retire_models(self, lab: Lab) -> None:
+        """A lab is gone: its closed models end and its customers must look elsewhere; open weights join the commons."""
+        w = self.population.workloads
+        self._withdraw(lab, [m for m in lab.models if not m.is_open])
+        w.lab[(w.lab == lab.position) & (w.model == NO_MODEL)] = -1
+        for model in lab.models:
+            model.api = False
+            model.price = 0.0
+        self.community_models += lab.models
+        lab.models = []
+
+    # ---- 3 prices
+
+    def labs_post_prices(self) -> None:
+        """All labs move towards their best response to last quarter's market; then the shelves are filled."""
+        products = [m for m in self._served() if m.api]
+        self.products, self.products_at_floor = len(products), 0
+        if products and self.submarkets.sum() > 0.0:
+            demand = believed_demand(products, self.sold, self.submarkets, self.going_price, self.parameters)
+            before = np.array([m.price for m in products])
+            after, at_floor = new_prices(before, demand, self.parameters)
+            self.products_at_floor = int(at_floor.sum())
+            for model, price in zip(products, after, strict=True):
+                model.price = float(price)
+            self._note_volatility(products, np.abs(np.log(after / before)))
+        self._open_shop()
+
+    def _note_volatility(self, products: list[ReleasedModel], moves: Floats) -> None:
+        """Each lab's record of price changes: a moving average of its products' mean log change."""
+        for lab in self.roster:
+            mine = [move for m, move in zip(products, moves, strict=True) if m.position == lab.position]
+            if mine:
+                mean = float(np.mean(mine))
+                lab.volatility = VOLATILITY_MEMORY * lab.volatility + (1.0 - VOLATILITY_MEMORY) * mean
+
+    def _open_shop(self) -> None:
+        models = self._served()
+        capability = served_capability(models, self.quarter, self.parameters)
+        homes = [self.home_regions[m.position] for m in models]
+        self.catalogue: Catalogue = catalogue_of(models, homes, capability, self.theta, self.parameters)
+        self.menu: Menu = menu_of(self.catalogue)
+
+    # ---- 4 enterprises
+
+    def enterprises_adopt(self) -> None:
+        """Adoption spreads; workloads arrive, graduate and end."""
+        d, population = self.parameters.demand, self.population
+        if self.parameters.switches.adoption:
+            speed = np.array([s.adoption_speed for s in population.segments])
+            ceiling = np.array([s.adoption_ceiling for s in population.segments])
+            reached = bass_step(population.adoption, d.innovation * speed, d.imitation * speed, ceiling, DT)
+            population.adopt(self.quarter, np.asarray(reached))
+            population.arrive(self.quarter)
+        self.graduates = population.graduate(self.quarter)
+
+    def enterprises_choose(self) -> None:
+        """Every due workload chooses a model and a mode; others may take a newer model of their lab."""
+        population, w = self.population, self.population.workloads
+        seen = self.conditions()
+        due = population.due_rows(self.quarter)
+        scale = np.ones(w.count)
+        scale[self.graduates] = self.parameters.demand.graduation_switching_ratio
+        draws = self.streams.block("workloads/choice", self.quarter, w.count)
+        offer = self.decide(due, seen, scale[due], draws[due])
+        taken = offer != NO_MODEL
+        model = np.where(taken, self.menu.model[offer], 0)
+        ids = np.array([m.id for m in self.catalogue.models])
+        population.assign(
+            due,
+            np.where(taken, ids[model], NO_MODEL),
+            np.where(taken, self.catalogue.lab[model], -1),
+            np.where(taken, self.menu.mode[offer], -1),
+            self.quarter,
+        )
+        if self.parameters.switches.upgrades:
+            self._upgrade(due, seen, ids)
+        self.usage = self._use()
+
+    def decide(self, due: Ints, seen: Conditions, switching: Floats, draws: NDArray[np.float32]) -> Ints:
+        """Positions on the menu that the due workloads choose, by the population kernel."""
+        return choose(self.population, due, self.menu, seen, switching, draws)
+
+    def _upgrade(self, due: Ints, seen: Conditions, ids: Ints) -> None:
+        w = self.population.workloads
+        settled = w.running
+        settled[due] = False
+        draws = self.streams.block("workloads/upgrade", self.quarter, w.count)
+        rows, successor = upgrades(self.population, np.flatnonzero(settled), self.catalogue, seen, draws)
+        w.model[rows] = ids[successor]
+
+    def conditions(self) -> Conditions:
+        """What buyers know this quarter."""
+        d, s = self.parameters.demand, self.parameters.switches
+        labs = self.roster
+        taste = self.tastes - np.float32(d.dependence) * self.dependence if s.dependence else self.tastes
+        return Conditions(
+            brand=np.array([lab.brand for lab in labs] + [0.0]),
+            seats=np.array([lab.seat_share for lab in labs] + [0.0]),
+            volatility=np.array([lab.volatility for lab in labs] + [0.0]),
+            taste=taste,
+            peers=self.peers,
+            going_price=self.going_price,
+            talent_gain=self.trends.talent_gain,
+            tooling=self.trends.tooling,
+            budget_index=self.trends.budget,
+            fixed_cost_index=self.trends.fixed_cost,
+        )
+
+    def _use(self) -> Usage:
+        rates = self.lab_column("services_rate") * self.parameters.switches.services
+        rates = rates * np.array([lab.status == ACTIVE for lab in self.roster] + [False])
+        return usage_of(self.population, self.catalogue, self.conditions(), rates)
+
+    # ---- 5 invoices
+
+    def settle_invoices(self) -> None:
+        """Buyers pay for what they used, consumers for their seats, labs for what they need."""
+        for lab in self.roster:
+            lab.accounts = Accounts()
+        invoices.settle_usage(self, self.usage)
+        invoices.settle_seats(self)
+        for lab in self.active_labs:
+            invoices.settle_lab(self, lab)
+        for lab in self.roster:
+            lab.revenues.append(lab.accounts.total_revenue)
+        self._observe()
+
+    def _observe(self) -> None:
+        """What everybody can see of the quarter: spending, going prices, shares by segment, dependence, brand, seats."""
+        usage, w = self.usage, self.population.workloads
+        labs, segments = len(self.roster) + 1, len(self.population.segments)
+        lab = self.catalogue.lab[usage.model]
+        self.api_spend = float(usage.api_spend.sum())
+        self.going_price = going_prices(self.going_price, usage, self.parameters.demand.going_price_inertia)
+        self.sold, self.submarkets = submarkets(self.catalogue, usage)
+        weight = np.where(usage.production, usage.weight, 0.0)
+        counts = np.bincount(w.segment[usage.row].astype(np.int64) * labs + lab, weight, segments * labs)
+        counts = counts.reshape(segments, labs)
+        self.peers = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1e-300)
+        count = self.population.enterprises.count
+        spend = np.bincount(lab * count + usage.enterprise, usage.spend, labs * count).reshape(labs, count)
+        spend[-1] = 0.0
+        self.dependence = (spend / np.maximum(spend.sum(axis=0), 1e-300)).astype(np.float32)
+        self._move_brands()
+        self._move_seats()
+
+    def _move_brands(self) -> None:
+        """Brand is built by quality near the best, a safety record and distribution, and fades."""
+        b = self.parameters.brand
+        best = max((m.base_capability for lab in self.active_labs for m in lab.models), default=0.0)
+        for lab in self.active_labs:
+            behind = best - max(m.base_capability for m in lab.models)
+            gain = b.quality_gain * np.exp(-behind / b.quality_scale)
+            gain += b.safety_gain * lab.parameters.safety + b.distribution_gain * lab.parameters.distribution
+            lab.brand = float(stock_step(lab.brand, float(gain), b.decay))
+
+    def _move_seats(self) -> None:
+        """Subscriptions follow presence, quality and brand with a lag; what no lab holds at the start stays outside."""
+        s = self.parameters.seats
+        active = self.active_labs
+        best = max((m.base_capability for lab in active for m in lab.models), default=0.0)
+        pull = np.array(
+            [
+                lab.parameters.seat_presence
+                * np.exp(
+                    s.quality_weight * (max(m.base_capability for m in lab.models) - best) + s.brand_weight * lab.brand
+                )
+                for lab in active
+            ]
+        )
+        whole = float(sum(pull.tolist()))
+        move = -np.expm1(-s.turnover * DT)
+        for lab, attraction in zip(active, pull.tolist(), strict=True):
+            goal = attraction / whole if whole > 0 else 0.0
+            lab.seat_share += move * (goal - lab.seat_share)
+
+    # ---- 6, 7 money and control
+
+    def investors_fund_labs(self) -> None:
+        """Rounds of the quarter."""
+        funding.fund(self)
+
+    def labs_exit(self) -> None:
+        """Labs beyond their credit are wound down; suppliers spend what they earned."""
+        control.exits(self)
+        invoices.sweep_suppliers(self)
+
+    def transfer_cap(self, lab: Lab) -> float:
+        """Largest yearly transfer of the lab's parent or state, USD."""
+        return funding.transfer_cap(self, lab)
+
+    def subscale(self, lab: Lab) -> bool:
+        """Independent and outside the top five by trailing-year revenue."""
+        year = {x.id: sum(x.revenues[-QUARTERS_PER_YEAR:]) for x in self.roster}
+        top = sorted(year, key=lambda name: (-year[name], name))[:TOP_LABS]
+        return not lab.backed and lab.id not in top
+
+    # ---- 8 identities and records
+
+    def check_identities(self) -> None:
+        """Every identity of the quarter, from the journal alone; a broken one stops the run."""
+        residuals = check_quarter(self.journal, self.quarter)
+        require_identities(self.journal, self.quarter)
+        self.residual = max(residuals, key=lambda r: r.residual)
+
+    def record(self) -> None:
+        """Write the quarter down."""
+        block = share_block(self.usage, self.catalogue, self.population, self.yardstick)
+        self.records.share_block(block)
+        self.records.market_row(observation.market_row(self, block))
+        for lab in self.roster:
+            self.records.lab_row(observation.lab_row(self, lab))
+        self.records.funding_row(observation.funding_row(self))
+
+    # ---- looking things up
+
+    @property
+    def label(self) -> str:
+        """The present quarter as text."""
+        return quarter_label(self.quarter)
+
+    @property
+    def active_labs(self) -> list[Lab]:
+        """Labs that serve a model, in order of id."""
+        return [lab for lab in self.roster if lab.active]
+
+    @property
+    def labs(self) -> mesa.agent.AgentSet:
+        """The labs as a Mesa AgentSet."""
+        return self.agents_by_type[Lab]
+
+    @property
+    def investors(self) -> mesa.agent.AgentSet:
+        """The investors as a Mesa AgentSet."""
+        return self.agents_by_type[Investor]
+
+    @property
+    def enterprises(self) -> mesa.agent.AgentSet:
+        """The enterprises as a Mesa AgentSet; they are made on first use and change no result."""
+        if not self._enterprises:
+            self._enterprises = [Enterprise(self, i) for i in range(self.population.enterprises.count)]
+        return self.agents_by_type[Enterprise]
+
+    def teacher(self) -> float:
+        """Capability of the best model that can be distilled this quarter."""
+        return self.frontier.teacher(self.quarter, self.parameters.technology.distillation_delay)
+
+    def capability_of(self, model: ReleasedModel) -> float:
+        """Capability today of a model on the shelf."""
+        row = self.catalogue.row_of[model.id]
+        return float(self.catalogue.capability[row])
+
+    def lab_column(self, name: str) -> Floats:
+        """A number of every lab's parameters by position; 0 for the community."""
+        return np.array([float(getattr(lab.parameters, name)) for lab in self.roster] + [0.0])
+
+    def _served(self) -> list[ReleasedModel]:
+        """Every model that somebody serves, in order of release."""
+        return sorted(
+            [*self.community_models, *(m for lab in self.roster for m in lab.models)], key=lambda model: model.id
+        )
+
+    def _new_id(self) -> int:
+        self.next_model += 1
+        return self.next_model - 1
+
+    def _event(self, kind: str, lab: str, counterparty: str = "", amount: float = 0.0, cause: str = "") -> None:
+        self.records.event(Event(self.label, kind, lab, counterparty, amount, cause))
+
+
+def stock_step(stock: float, gain: float, decay: float) -> float:
+    """A stock after a quarter of d stock/dt = gain - decay x stock (exact); gain and decay per year."""
+    if decay == 0.0:
+        return stock + gain * DT
+    level = gain / decay
+    return level + (stock - level) * float(np.exp(-decay * DT))

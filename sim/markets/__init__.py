@@ -1,0 +1,1 @@
+"""The markets agents meet in: models, funding, control."""

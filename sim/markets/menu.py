@@ -1,0 +1,124 @@
+"""What is on offer this quarter, as columns: the models served, and each model in each mode it can be bought in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sim.agents.lab import ReleasedModel
+from sim.economics.costs import hosted_cost, private_deployment_cost
+from sim.economics.demand import quality
+from sim.parameters import MODES, WORKLOADS, Parameters
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Flags = NDArray[np.bool_]
+
+API, PRIVATE, HOSTED, SELF, EDGE = range(len(MODES))
+PILOT = WORKLOADS.index("pilot")
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """Every model that somebody serves or runs this quarter, one row each, in order of release.
+
+    `unit_cost` is USD per Mtok to the buyer by workload type, model and mode, less the fixed cost of running it oneself:
+    shape (types, models, modes); nan where the mode does not exist. `quality` is y by type and model.
+    """
+
+    models: tuple[ReleasedModel, ...]
+    lab: Ints
+    region: Ints
+    tier: Ints  # 0 flagship, 1 small
+    is_open: Flags
+    threshold: Flags
+    capability: Floats
+    serving: Floats
+    price: Floats
+    quality: Floats
+    unit_cost: Floats
+    row_of: NDArray[np.int32]  # model id -> row, -1 when gone
+    successor: Ints  # row of the newest model of the same lab and tier, itself when it is the newest
+
+
+@dataclass(frozen=True)
+class Menu:
+    """What a buyer may choose: row `model` of the catalogue in `mode`; closed weights first, then open ones."""
+
+    catalogue: Catalogue
+    model: Ints
+    mode: Ints
+    closed: int  # how many of the offers are closed
+
+    @property
+    def lab(self) -> Ints:
+        return np.asarray(self.catalogue.lab[self.model])
+
+    @property
+    def size(self) -> int:
+        return int(self.model.size)
+
+
+def catalogue_of(
+    models: Sequence[ReleasedModel], regions: Sequence[int], capability: Floats, theta: Floats, parameters: Parameters
+) -> Catalogue:
+    """Columns of the models served; `theta` is what each type of work needs this quarter, `regions` the labs' homes."""
+    lab = np.array([m.position for m in models], np.int64)
+    price = np.array([m.price for m in models])
+    serving = np.array([m.serving for m in models])
+    api = np.array([m.api for m in models])
+    is_open = np.array([m.is_open for m in models])
+    small = np.array([m.tier == "small" for m in models])
+    tau = np.array([parameters.workloads[name].tau for name in WORKLOADS])
+    row_of = np.full(max((m.id for m in models), default=-1) + 2, -1, np.int32)
+    row_of[[m.id for m in models]] = np.arange(len(models))
+    newest = {(m.lab, m.tier): row for row, m in enumerate(models)}
+    private = np.array([m.private for m in models])
+    return Catalogue(
+        models=tuple(models),
+        lab=lab,
+        region=np.array(regions, np.int64),
+        tier=small.astype(np.int64),
+        is_open=is_open,
+        threshold=np.array([m.licence == "open_threshold" for m in models]),
+        capability=capability,
+        serving=serving,
+        price=price,
+        quality=quality(capability[None, :], theta[:, None], tau[:, None]),
+        unit_cost=_unit_cost(price, serving, small, (api, private, is_open), parameters),
+        row_of=row_of,
+        successor=np.array([newest[(m.lab, m.tier)] for m in models], np.int64),
+    )
+
+
+def _unit_cost(
+    price: Floats, serving: Floats, small: Flags, sold: tuple[Flags, Flags, Flags], parameters: Parameters
+) -> Floats:
+    """USD per Mtok by type, model and mode; nan where a mode is not sold. `sold`: by API, privately, as weights."""
+    api, private, weights = sold
+    h, s = parameters.hosting, parameters.switches
+    cost = np.full((len(WORKLOADS), price.size, len(MODES)), np.nan)
+    cost[:, api, API] = price[api]
+    if s.free_tier:
+        cost[PILOT, api & small, API] *= 1.0 - parameters.pricing.free_tier_share
+    if s.private_deployment:
+        cost[:, private, PRIVATE] = private_deployment_cost(price[private], price[private] * h.private_fee)
+    if s.hosting_fringe:
+        cost[:, weights, HOSTED] = hosted_cost(serving[weights], h.host_margin)
+    if s.self_hosting:
+        cost[:, weights, SELF] = serving[weights] / h.utilisation
+        cost[:, weights & small, EDGE] = 0.0
+    return cost
+
+
+def menu_of(catalogue: Catalogue) -> Menu:
+    """All models that are the newest of their lab and tier, in every mode that is sold."""
+    sold = ~np.isnan(catalogue.unit_cost[0])
+    newest = np.array([not m.superseded for m in catalogue.models], bool)
+    model, mode = np.nonzero(sold & newest[:, None])
+    order = np.lexsort((mode, model, catalogue.lab[model], catalogue.is_open[model]))
+    model, mode = model[order], mode[order]
+    return Menu(catalogue, model, mode, int((~catalogue.is_open[model]).sum()))

@@ -1,0 +1,172 @@
+"""The market for models: what workloads use and pay, what labs learn from it, and the prices they post next."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sim.agents.lab import ReleasedModel
+from sim.choice import Conditions, own_hosting
+from sim.economics.demand import usage_volume
+from sim.economics.pricing import BelievedDemand, LogPrice, posted_prices
+from sim.markets.menu import API, EDGE, HOSTED, PRIVATE, SELF, Catalogue
+from sim.parameters import WORKLOADS, Parameters
+from sim.population import PRODUCTION, Population
+from sim.quarters import DT
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Flags = NDArray[np.bool_]
+
+LEAST_EXPOSURE = 0.05  # a lab whose contracts outlast its horizon still sees some customers come due
+
+
+@dataclass(frozen=True)
+class Usage:
+    """Every workload that runs a model this quarter, one entry each; money in USD this quarter for all firms that the
+    enterprise stands for, tokens in Mtok. What is `free` is served by the lab and billed to nobody."""
+
+    row: Ints
+    enterprise: NDArray[np.int32]
+    model: Ints  # row of the catalogue
+    mode: NDArray[np.int8]
+    kind: NDArray[np.int8]  # type that governed the choice
+    production: Flags
+    weight: Floats
+    tokens: Floats
+    first_party: Floats  # paid for API access or a private deployment, to the lab or through a cloud
+    fee: Floats  # private deployment, to the cloud
+    hosting: Floats  # to hosts
+    infrastructure: Floats  # to the cloud, own servers
+    operations: Floats  # to staff
+    integration: Floats  # to integrators
+    services: Floats  # to the developer of the open weights it runs
+    budget: Floats  # what it would spend at the going price
+
+    @property
+    def own_running(self) -> Floats:
+        """USD of running weights oneself: infrastructure, operations, integration."""
+        return np.asarray(self.infrastructure + self.operations + self.integration)
+
+    @property
+    def spend(self) -> Floats:
+        """USD for models, hosting, infrastructure, operations and services."""
+        return np.asarray(self.first_party + self.fee + self.hosting + self.own_running + self.services)
+
+    @property
+    def api_spend(self) -> Floats:
+        """USD at first-party APIs and hosts."""
+        return np.where(self.mode == API, self.first_party, self.hosting)
+
+
+def usage_of(population: Population, catalogue: Catalogue, seen: Conditions, service_rates: Floats) -> Usage:
+    """Tokens and invoices of the quarter: budgets meet unit costs at the going price.
+
+    `service_rates` by lab: USD of services per USD spent running its open weights in production.
+    """
+    p, w = population.parameters, population.workloads
+    rows = np.flatnonzero(w.running)
+    model = catalogue.row_of[w.model[rows]].astype(np.int64)
+    mode = w.mode[rows]
+    kind = w.chosen_type(rows)
+    budget = population.yearly_budget(rows, seen.budget_index)
+    going = seen.going_price[kind]
+    own = own_hosting(population, rows, budget, seen)
+    in_house, at_edge = mode == SELF, mode == EDGE
+    fixed = np.where(in_house, own.infrastructure + own.operations + own.integrator, np.where(at_edge, own.edge, 0.0))
+    variable = catalogue.unit_cost[kind, model, mode]
+    unit = variable + fixed * going / budget
+    elasticity = p.demand.own_usage_elasticity if p.switches.usage_elasticity else 0.0
+    tokens = usage_volume(budget, unit, going, elasticity) * DT * w.weight[rows]
+    bill = tokens * variable
+    part = DT * w.weight[rows]
+    private = mode == PRIVATE
+    hosting = np.where(mode == HOSTED, bill, 0.0)
+    running = np.where(in_house, bill + fixed * part, np.where(at_edge, own.edge * part, 0.0))
+    production = w.stage[rows] == PRODUCTION
+    rate = np.where(production & catalogue.is_open[model], service_rates[catalogue.lab[model]], 0.0)
+    access = np.where(private, tokens * catalogue.price[model], np.where(mode == API, bill, 0.0))
+    return Usage(
+        row=rows,
+        enterprise=w.enterprise[rows],
+        model=model,
+        mode=mode,
+        kind=kind,
+        production=production,
+        weight=w.weight[rows],
+        tokens=tokens,
+        first_party=access,
+        fee=np.where(private, tokens * catalogue.price[model] * p.hosting.private_fee, 0.0),
+        hosting=hosting,
+        infrastructure=np.where(in_house, bill + own.infrastructure * part, 0.0),
+        operations=np.where(in_house, own.operations * part, 0.0),
+        integration=np.where(in_house, own.integrator * part, np.where(at_edge, own.edge * part, 0.0)),
+        services=rate * (hosting + running),
+        budget=budget * part,
+    )
+
+
+def going_prices(before: Floats, usage: Usage, inertia: float) -> Floats:
+    """USD per Mtok that workloads of each type paid on average this quarter, smoothed with last quarter's."""
+    tokens = np.bincount(usage.kind, usage.tokens, len(WORKLOADS))
+    spend = np.bincount(usage.kind, usage.spend, len(WORKLOADS))
+    now = np.where((tokens > 0) & (spend > 0), spend / np.where(tokens > 0, tokens, 1.0), before)
+    return np.asarray(before**inertia * now ** (1.0 - inertia))
+
+
+def submarkets(catalogue: Catalogue, usage: Usage) -> tuple[dict[int, Floats], Floats]:
+    """Budgets of the quarter by type of work: of each model's first-party customers (by model id), and in all."""
+    kinds, models = len(WORKLOADS), len(catalogue.models)
+    served = (usage.mode == API) | (usage.mode == PRIVATE)
+    cell = usage.model * kinds + usage.kind
+    own = np.bincount(cell[served], usage.budget[served], models * kinds).reshape(models, kinds)
+    return {m.id: own[row] for row, m in enumerate(catalogue.models)}, np.bincount(usage.kind, usage.budget, kinds)
+
+
+def believed_demand(
+    products: Sequence[ReleasedModel], sold: dict[int, Floats], total: Floats, going: Floats, parameters: Parameters
+) -> BelievedDemand:
+    """What labs believe when they set prices: last quarter's shares of their first-party products in each type of work.
+
+    Submarkets are weighted by budgets at the going price; self-hosted, hosted and community use belongs to sellers who
+    do not respond. The exposed part of demand is what comes due within the labs' horizon.
+    """
+    d, pricing = parameters.demand, parameters.pricing
+    own = np.array([sold.get(m.id, np.zeros(len(WORKLOADS))) for m in products])
+    other = np.array([parameters.workloads[name].other_cost for name in WORKLOADS])
+    elasticity = d.own_usage_elasticity if parameters.switches.usage_elasticity else 0.0
+    return BelievedDemand(
+        cost=np.array([m.serving for m in products]),
+        shares=own / np.where(total > 0, total, 1.0),
+        weights=total * going ** (elasticity - 1.0),
+        owner=np.unique([m.position for m in products], return_inverse=True)[1],
+        form=LogPrice(d.price_sensitivity, other * going, elasticity),
+        exposure=exposure(parameters),
+        minimum_elasticity=pricing.minimum_elasticity,
+    )
+
+
+def exposure(parameters: Parameters) -> float:
+    """Part of the labs' planning horizon in which an average production contract is open to rivals, 0-1.
+
+    A contract of L quarters waits L / 2 on average; budgets of the first quarter weight the segments.
+    """
+    segments = parameters.segments.values()
+    budgets = np.array([s.firms * s.workload_budget * s.workloads_max for s in segments])
+    contracts = np.array([s.contract for s in segments])
+    wait = float((budgets * contracts).sum() / budgets.sum()) / 2.0
+    return max(1.0 - wait / parameters.pricing.horizon, LEAST_EXPOSURE)
+
+
+def new_prices(prices: Floats, demand: BelievedDemand, parameters: Parameters) -> tuple[Floats, Flags]:
+    """Prices posted for the quarter and which sit at the elasticity floor: part of the way to the best response."""
+    pricing = parameters.pricing
+    if not parameters.switches.pricing:
+        return prices, np.zeros(prices.shape, dtype=np.bool_)
+    posted, at_floor = posted_prices(prices, demand, pricing.adjustment)
+    posted = posted * pricing.conduct**pricing.adjustment
+    return np.maximum(posted, pricing.price_floor * demand.cost), at_floor
+

@@ -1,0 +1,241 @@
+"""What is written down of a quarter: rows of the market, of each lab, of funding. Reads the market, changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from sim.agents.lab import Lab, ReleasedModel
+from sim.measures import concentration_ratio, effective_number, entropy, hhi
+from sim.markets.menu import API, EDGE, HOSTED, PRIVATE, SELF
+from sim.parameters import WORKLOADS
+from sim.population import EMPTY
+from sim.records import LENSES, POPULATIONS
+
+if TYPE_CHECKING:
+    from sim.market import Market
+
+MANY_MODELS = 5
+BEST_FLAGSHIPS = 3  # the posted flagship price is the median of this many
+
+
+def market_row(market: Market, block: np.ndarray[Any, np.dtype[np.float64]]) -> dict[str, Any]:
+    """The quarter of the whole market; `block` are its shares."""
+    row: dict[str, Any] = {"quarter": market.label}
+    row |= _concentration(market, block)
+    row |= _technology(market)
+    row |= _spending(market)
+    row |= _buyers(market)
+    row |= _prices(market)
+    residual = market.residual
+    return row | {
+        "active_labs": len(market.active_labs),
+        "independent_labs": sum(not lab.backed for lab in market.active_labs),
+        "subscale_exits_and_rescues": float(market.exits_and_rescues),
+        "products": market.products,
+        "products_at_price_floor": market.products_at_floor,
+        "funding_usd": _sum(market, lambda lab: lab.accounts.funding),
+        "total_lab_cash_usd": _sum(market, lambda lab: float(market.journal.cash[lab.account])),
+        "identity_residual_usd": residual.residual if residual else 0.0,
+        "identity_gate_usd": residual.gate if residual else 0.0,
+    }
+
+
+def _sum(market: Market, value: Callable[[Lab], float]) -> float:
+    return sum(value(lab) for lab in market.roster)
+
+
+def _concentration(market: Market, block: np.ndarray[Any, np.dtype[np.float64]]) -> dict[str, Any]:
+    keys = market.yardstick.keys
+    everyone = block[list(POPULATIONS).index("all"), LENSES.index("api_spend")]
+    owners = everyone[keys.index("owner")]
+    measured = bool(np.isfinite(owners).all())
+    return {
+        "hhi": hhi(owners),
+        "cr1": concentration_ratio(owners, 1),
+        "cr3": concentration_ratio(owners, 3),
+        "cr4": concentration_ratio(owners, 4),
+        "effective_labs": effective_number(owners),
+        "entropy": entropy(owners),
+        "leader": keys.keys("owner")[int(np.argmax(owners))] if measured else "",
+        "open_share": float(everyone[keys.position("openness", "open")]),
+    }
+
+
+def _technology(market: Market) -> dict[str, Any]:
+    c, trends, t = market.catalogue, market.trends, market.parameters.technology
+    closed = float(c.capability[~c.is_open].max(initial=-np.inf))
+    opened = float(c.capability[c.is_open].max(initial=-np.inf))
+    both = np.isfinite(closed) and np.isfinite(opened)
+    gap = closed - opened if both else float("nan")
+    best = [
+        c.quality[k, ~c.is_open].max(initial=0.0) - c.quality[k, c.is_open].max(initial=0.0)
+        for k in range(len(WORKLOADS))
+    ]
+    return {
+        "gap_oom": gap,
+        "gap_months": market.frontier.lag_months(market.quarter, opened) if both else float("nan"),
+        "gap_elo": t.elo_per_oom * gap,
+        "best_closed_oom": closed if np.isfinite(closed) else float("nan"),
+        "best_open_oom": opened if np.isfinite(opened) else float("nan"),
+        "record_training_cost_usd": market.frontier.record_run,
+        "record_training_cost_2023usd": market.frontier.record_run_2023,
+        "trend_training_cost_usd": trends.training_cost,
+        "trend_training_cost_2023usd": trends.training_cost / trends.deflator,
+    } | {f"quality_gap_{name}": float(best[k]) for k, name in enumerate(WORKLOADS)}
+
+
+def _spending(market: Market) -> dict[str, Any]:
+    usage, d = market.usage, market.parameters.demand
+    factor = np.where(usage.production, d.application_factor_production, d.application_factor_pilot)
+    enterprise = market.yardstick.members[list(POPULATIONS).index("enterprise"), usage.enterprise] > 0.0
+    private = usage.mode == PRIVATE
+    return {
+        "api_spend_usd": market.api_spend,
+        "api_spend_enterprise_usd": float(usage.api_spend[enterprise].sum()),
+        "hosted_spend_usd": float(usage.hosting.sum()),
+        "private_spend_usd": float((usage.first_party + usage.fee)[private].sum()),
+        "infrastructure_spend_usd": float(usage.own_running.sum()),
+        "total_spend_usd": float((usage.spend * factor).sum()),
+        "seat_revenue_usd": _sum(market, lambda lab: lab.accounts.revenue.get("seats", 0.0)),
+        "tokens_mtok": float(usage.tokens.sum()),
+    }
+
+
+def _buyers(market: Market) -> dict[str, Any]:
+    usage, w = market.usage, market.population.workloads
+    deployed = np.where(usage.production, usage.weight, 0.0)
+    own = (usage.mode == SELF) | (usage.mode == EDGE)
+    using = np.zeros(market.population.enterprises.count, bool)
+    using[usage.enterprise] = True
+    members = dict(zip(POPULATIONS, market.yardstick.members, strict=True))
+    total = float(deployed.sum())
+    return {
+        "adoption": float(members["all"] @ using / members["all"].sum()),
+        "adoption_us_firms": _share(members["us_firms"], using),
+        "deployments": total,
+        "pilots": float(usage.weight.sum()) - total,
+        "unserved_workloads": float(w.weight[(w.stage != EMPTY) & ~w.running].sum()),
+        "self_hosted_share": float(deployed[own].sum()) / total if total > 0 else float("nan"),
+        "share_of_large_enterprises_with_5_or_more_models": _share(members["large"] * using, _many_models(market)),
+    }
+
+
+def _share(weight: np.ndarray[Any, Any], flag: np.ndarray[Any, Any]) -> float:
+    whole = float(weight.sum())
+    return float(weight @ flag) / whole if whole > 0 else float("nan")
+
+
+def _many_models(market: Market) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    """Enterprises that run at least five different models in production."""
+    usage, width = market.usage, len(market.catalogue.models)
+    pairs = np.unique((usage.enterprise.astype(np.int64) * width + usage.model)[usage.production])
+    counts = np.bincount(pairs // width, minlength=market.population.enterprises.count)
+    return np.asarray(counts >= MANY_MODELS)
+
+
+def _prices(market: Market) -> dict[str, Any]:
+    menu, c = market.menu, market.catalogue
+    sold = (menu.mode == API) | (menu.mode == HOSTED)
+    price = c.unit_cost[WORKLOADS.index("bulk"), menu.model, menu.mode]
+    good = sold & (c.capability[menu.model] >= market.first_frontier)
+    closed = [m for m in c.models if not m.is_open and m.tier == "flagship" and not m.superseded]
+    best = sorted(closed, key=lambda m: -m.base_capability)[:BEST_FLAGSHIPS]
+    hosted = menu.mode == HOSTED
+    row = {
+        "price_of_2023q1_frontier_quality": _least(price[good]),
+        "closed_flagship_price_usd_per_mtok": float(np.median([m.price for m in best])) if best else float("nan"),
+        "cheapest_hosted_price_usd_per_mtok": _least(price[hosted]),
+    }
+    return row | {f"going_price_{name}": float(market.going_price[k]) for k, name in enumerate(WORKLOADS)}
+
+
+def _least(values: np.ndarray[Any, Any]) -> float:
+    return float(values.min()) if values.size else float("nan")
+
+
+REVENUE_COLUMNS = {
+    "revenue_api_usd": "api",
+    "revenue_private_usd": "private_deployment",
+    "revenue_resale_usd": "cloud_remittance",
+    "revenue_hosted_usd": "hosted_revenue_share",
+    "revenue_services_usd": "services",
+    "revenue_seats_usd": "seats",
+}
+COST_COLUMNS = {
+    "serving_usd": "serving",
+    "training_usd": "training",
+    "staff_usd": "staff",
+    "sales_usd": "sales",
+    "interest_usd": "interest",
+    "revenue_share_usd": "revenue_share",
+}
+
+
+def lab_row(market: Market, lab: Lab) -> dict[str, Any]:
+    """One lab's quarter."""
+    a, journal = lab.accounts, market.journal
+    revenue, cost = a.total_revenue, a.total_cost
+    flagship, small = lab.flagship(), lab.small()
+    row: dict[str, Any] = {
+        "quarter": market.label,
+        "lab": lab.id,
+        "name": lab.parameters.name,
+        "region": lab.parameters.region,
+        "owner": lab.owner,
+        "ownership": lab.parameters.ownership,
+        "strategy": lab.parameters.strategy,
+        "status": lab.status,
+        "release_policy": lab.release_policy(),
+        "cash_usd": float(journal.cash[lab.account]),
+        "debt_usd": journal.debt(lab.account),
+        "compute_credit_usd": journal.credit(lab.account),
+        "runway_quarters": lab.runway_quarters(),
+        "revenue_usd": revenue,
+        "parent_transfer_usd": a.transfer,
+        "funding_usd": a.funding,
+        "cost_usd": cost,
+        "loss_over_revenue": (cost - revenue) / revenue if revenue > 0 else None,
+        "budget_usd_per_year": lab.plan.budget if lab.active else 0.0,
+        "capacity_usd_per_year": lab.plan.capacity if lab.active else 0.0,
+        "record_run_usd": lab.record_run,
+        "knowledge_oom": lab.knowledge if lab.last_release else None,
+        "capability_oom": max((market.capability_of(m) for m in lab.models), default=None),
+        "flagship_oom": _capability(market, flagship),
+        "small_oom": _capability(market, small),
+        "flagship_price": flagship.price if flagship and flagship.api else None,
+        "small_price": small.price if small and small.api else None,
+        "flagship_serving_cost": flagship.serving if flagship else None,
+        "brand": lab.brand,
+        "seat_share": lab.seat_share,
+        "valuation_usd": lab.valuation or None,
+        "models_served": len(lab.models),
+    }
+    row |= {column: a.revenue.get(line, 0.0) for column, line in REVENUE_COLUMNS.items()}
+    return row | {column: a.cost.get(line, 0.0) for column, line in COST_COLUMNS.items()}
+
+
+def _capability(market: Market, model: ReleasedModel | None) -> float | None:
+    return market.capability_of(model) if model else None
+
+
+def funding_row(market: Market) -> dict[str, Any]:
+    """The quarter's private funding by the labs' stated creed."""
+    new = {"open": 0.0, "closed": 0.0}
+    for lab in market.roster:
+        new[lab.parameters.creed] += lab.accounts.funding
+    total = market.funding_so_far
+    whole = total["open"] + total["closed"]
+    return {
+        "quarter": market.label,
+        "funding_usd": new["open"] + new["closed"],
+        "funding_open_usd": new["open"],
+        "funding_closed_usd": new["closed"],
+        "cumulative_open_usd": total["open"],
+        "cumulative_closed_usd": total["closed"],
+        "open_share_of_private_funding": total["open"] / whole if whole > 0 else None,
+        "parent_transfers_usd": _sum(market, lambda lab: lab.accounts.transfer),
+    }
+

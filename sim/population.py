@@ -1,0 +1,276 @@
+"""The enterprises and their workloads as columns: who they are, what they have running, how workloads live and die.
+
+An enterprise stands for many: strata of the size distribution with conditional means, allocated by firm count and by
+spending, so that totals and shares do not depend on how many are simulated and no stratum is a whale. State lives in
+columns (struct of arrays); an `Enterprise` agent is a view made when someone asks.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtr
+
+from sim.economics.adoption import arrival_probability
+from sim.parameters import MODES, REGIONS, WORKLOADS, Parameters
+from sim.quarters import DT
+from sim.streams import Streams
+
+Floats = NDArray[np.float64]
+Single = NDArray[np.float32]
+Ints = NDArray[np.int64]
+Flags = NDArray[np.bool_]
+
+EMPTY, PILOT, PRODUCTION = 0, 1, 2  # stages of a workload slot
+NO_MODEL = -1
+PILOT_TYPE = WORKLOADS.index("pilot")
+EDGE_TYPE = WORKLOADS.index("edge")
+EDGE_MODE = MODES.index("edge")
+OWN_MODES = (MODES.index("self_hosted"), EDGE_MODE)
+BETA_CONCENTRATION = 4.0  # spread of talent and privacy around their segment's mean: Beta(4 m, 4 (1 - m))
+
+
+def allocate(total: int, firms: Floats, spending: Floats) -> Ints:
+    """Simulated enterprises per segment: half by firm count, half by spending, at least one each (largest remainder)."""
+    wanted = total * 0.5 * (firms / firms.sum() + spending / spending.sum())
+    counts = np.maximum(1, np.floor(wanted)).astype(np.int64)
+    order = np.argsort(-(wanted - np.floor(wanted)), kind="stable")
+    counts[order[: max(0, total - int(counts.sum()))]] += 1
+    return counts
+
+
+def size_strata(count: int, sigma: float) -> tuple[Floats, Floats]:
+    """Share of firms and mean relative size of `count` strata of a lognormal of mean 1 and log-sd `sigma`.
+
+    Strata hold equal parts of the average of the firm and the spending distribution, so that none holds more than
+    2 / count of either; their means are exact, so that firms sum to 1 and firms x size sums to 1.
+    """
+    grid = np.linspace(-9.0, 9.0 + sigma, 20_001)
+    mixed = 0.5 * (ndtr(grid) + ndtr(grid - sigma))
+    edges = np.interp(np.arange(1, count) / count, mixed, grid)
+    below = np.concatenate(([0.0], ndtr(edges), [1.0]))
+    spent = np.concatenate(([0.0], ndtr(edges - sigma), [1.0]))
+    firms = np.diff(below)
+    return firms, np.diff(spent) / firms
+
+
+def spread(generator: np.random.Generator, count: int) -> Floats:
+    """`count` uniforms in [0, 1), one in each of `count` equal intervals, in random order (stratified sampling)."""
+    return np.asarray((generator.permutation(count) + generator.random(count)) / count)
+
+
+def pick(shares: dict[str, float], names: tuple[str, ...], uniform: Floats) -> NDArray[np.int8]:
+    """Index into `names` drawn with the given shares by inverse CDF."""
+    cumulative = np.cumsum([shares.get(name, 0.0) for name in names])
+    cumulative /= cumulative[-1]
+    index = np.searchsorted(cumulative, uniform, side="right")
+    return np.minimum(index, len(names) - 1).astype(np.int8)
+
+
+@dataclass
+class Enterprises:
+    """Columns of length N. `weight` real firms each, `size` budget relative to the segment's mean firm, `rank` the
+    adoption share of the segment at which it adopts, `talent`, `privacy` in 0-1, `taste` for openness (logit)."""
+
+    segment: NDArray[np.int8]
+    region: NDArray[np.int8]
+    weight: Floats
+    size: Floats
+    talent: Single
+    privacy: Single
+    strategic: Flags
+    taste: Single
+    rank: Floats
+    adopted: Flags
+    slots: Ints  # first slot of each enterprise, and one past the last of all: length N + 1
+
+    @property
+    def count(self) -> int:
+        return int(self.segment.size)
+
+
+@dataclass
+class Workloads:
+    """Columns of length W, ordered by enterprise. `model` and `mode` are what runs it (model -1: nothing), `lab` the
+    position of that model's lab, `due` the quarter in which the contract ends, `budget` USD a year in production at
+    first-quarter prices of one represented firm."""
+
+    enterprise: NDArray[np.int32]
+    segment: NDArray[np.int8]
+    region: NDArray[np.int8]
+    weight: Floats
+    type: NDArray[np.int8]
+    stage: NDArray[np.int8]
+    model: NDArray[np.int32]
+    lab: NDArray[np.int16]
+    mode: NDArray[np.int8]
+    due: NDArray[np.int32]
+    budget: Floats
+
+    @property
+    def count(self) -> int:
+        return int(self.enterprise.size)
+
+    @property
+    def running(self) -> Flags:
+        """Workloads that run a model, pilots included."""
+        return np.asarray((self.stage != EMPTY) & (self.model != NO_MODEL))
+
+    def chosen_type(self, rows: Ints) -> NDArray[np.int8]:
+        """Type that governs the choice: a pilot is a type of its own until it graduates."""
+        return np.where(self.stage[rows] == PILOT, PILOT_TYPE, self.type[rows]).astype(np.int8)
+
+
+class Population:
+    """Enterprises, workloads and the adoption curve of each segment."""
+
+    def __init__(self, parameters: Parameters, streams: Streams, count: int) -> None:
+        self.parameters = parameters
+        self.streams = streams
+        self.segment_names = tuple(parameters.segments)
+        self.segments = tuple(parameters.segments.values())
+        self.enterprises = self._enterprises(count)
+        self.workloads = self._workloads()
+        self.adoption = np.array([s.adopted_initial for s in self.segments])
+
+    def _enterprises(self, count: int) -> Enterprises:
+        segments = self.segments
+        firms = np.array([s.firms for s in segments])
+        slots = np.array([0.5 * (s.workloads_min + s.workloads_max) for s in segments])
+        counts = allocate(count, firms, firms * slots * np.array([s.workload_budget for s in segments]))
+        parts: dict[str, list[NDArray[np.generic]]] = {}
+        for i, (name, segment, n) in enumerate(zip(self.segment_names, segments, counts, strict=True)):
+            draw = self.streams.generator(f"enterprises/{name}")
+            share, size = size_strata(int(n), segment.sigma)
+            columns: dict[str, NDArray[np.generic]] = {
+                "segment": np.full(n, i, np.int8),
+                "region": pick(dict(segment.regions), REGIONS, spread(draw, int(n))),
+                "weight": segment.firms * share,
+                "size": size,
+                "talent": _beta(draw, segment.talent, int(n)),
+                "privacy": _beta(draw, segment.privacy, int(n)),
+                "strategic": spread(draw, int(n)) < segment.strategic,
+                "taste": draw.standard_normal(n).astype(np.float32),
+                "rank": spread(draw, int(n)),
+                "slots": np.floor(
+                    segment.workloads_min + spread(draw, int(n)) * (segment.workloads_max - segment.workloads_min + 1)
+                ).astype(np.int64),
+            }
+            for key, column in columns.items():
+                parts.setdefault(key, []).append(column)
+        whole = {key: np.concatenate(columns) for key, columns in parts.items()}
+        taste = self.parameters.demand.taste_openness if self.parameters.switches.persistent_tastes else 0.0
+        adopted = whole["rank"] < np.array([s.adopted_initial for s in segments])[whole["segment"]]
+        first = np.concatenate(([0], np.cumsum(whole.pop("slots"))))
+        whole["taste"] = whole["taste"] * np.float32(taste)
+        return Enterprises(**whole, adopted=adopted, slots=first)  # type: ignore[arg-type]
+
+    def _workloads(self) -> Workloads:
+        e = self.enterprises
+        enterprise = np.repeat(np.arange(e.count, dtype=np.int32), np.diff(e.slots))
+        segment = e.segment[enterprise]
+        kind = np.zeros(enterprise.size, np.int8)
+        budget = np.zeros(enterprise.size)
+        relative = np.array([self.parameters.workloads[name].budget for name in WORKLOADS])
+        for i, (name, s) in enumerate(zip(self.segment_names, self.segments, strict=True)):
+            mine = np.flatnonzero(segment == i)
+            draw = self.streams.generator(f"workloads/{name}")
+            kind[mine] = pick(dict(s.mix), WORKLOADS, spread(draw, mine.size))
+            mean = sum(share * relative[WORKLOADS.index(t)] for t, share in s.mix.items())
+            budget[mine] = s.workload_budget * e.size[enterprise[mine]] * relative[kind[mine]] / mean
+        count = enterprise.size
+        return Workloads(
+            enterprise=enterprise,
+            segment=segment,
+            region=e.region[enterprise],
+            weight=e.weight[enterprise],
+            type=kind,
+            stage=np.zeros(count, np.int8),
+            model=np.full(count, NO_MODEL, np.int32),
+            lab=np.full(count, -1, np.int16),
+            mode=np.full(count, -1, np.int8),
+            due=np.zeros(count, np.int32),
+            budget=budget,
+        )
+
+    def contract(self, rows: Ints) -> Ints:
+        """Contract length in quarters of the given workloads at their present stage."""
+        production = np.array([s.contract for s in self.segments])[self.workloads.segment[rows]]
+        return np.where(self.workloads.stage[rows] == PILOT, self.parameters.demand.pilot_contract, production)
+
+    # ---- a quarter in the life of workloads
+
+    def adopt(self, quarter: int, new_shares: Floats) -> Ints:
+        """Enterprises whose rank the adoption share of their segment has passed; their first workload begins."""
+        e, w = self.enterprises, self.workloads
+        self.adoption = new_shares
+        newcomers = np.flatnonzero(~e.adopted & (e.rank < new_shares[e.segment]))
+        e.adopted[newcomers] = True
+        self._begin(e.slots[newcomers], quarter)
+        return newcomers if w.count else newcomers[:0]
+
+    def arrive(self, quarter: int) -> None:
+        """Empty slots of adopters become pilots with the annual probability `demand.workload_arrival`."""
+        w = self.workloads
+        draw = self.streams.block("workloads/arrival", quarter, w.count)
+        chance = arrival_probability(self.parameters.demand.workload_arrival, DT)
+        open_slots = (w.stage == EMPTY) & self.enterprises.adopted[w.enterprise]
+        self._begin(np.flatnonzero(open_slots & (draw < chance)), quarter)
+
+    def _begin(self, rows: Ints, quarter: int) -> None:
+        w = self.workloads
+        rows = rows[w.stage[rows] == EMPTY]
+        w.stage[rows] = PILOT if self.parameters.switches.pilots else PRODUCTION
+        w.due[rows] = quarter
+
+    def graduate(self, quarter: int) -> Ints:
+        """Pilots that go into production (due at once) or are given up; returns the rows of the graduates."""
+        d, w = self.parameters.demand, self.workloads
+        draw = self.streams.block("workloads/graduation", quarter, w.count)
+        pilots = (w.stage == PILOT) & (w.model != NO_MODEL)
+        up = arrival_probability(d.graduation, DT)
+        out = arrival_probability(d.pilot_end, DT)
+        graduates = np.flatnonzero(pilots & (draw < up))
+        ended = np.flatnonzero(pilots & (draw >= up) & (draw < up + out))
+        w.stage[graduates] = PRODUCTION
+        w.due[graduates] = quarter
+        w.stage[ended] = EMPTY
+        self.drop(ended)
+        return graduates
+
+    def drop(self, rows: Ints) -> None:
+        """Forget what the workloads ran (their slot's stage stays)."""
+        w = self.workloads
+        w.model[rows] = NO_MODEL
+        w.lab[rows] = -1
+        w.mode[rows] = -1
+
+    def due_rows(self, quarter: int) -> Ints:
+        """Workloads whose contract ends this quarter, that run nothing, or whose model has gone."""
+        w = self.workloads
+        return np.flatnonzero((w.stage != EMPTY) & ((w.due <= quarter) | (w.model == NO_MODEL)))
+
+    def assign(self, rows: Ints, model: Ints, lab: Ints, mode: Ints, quarter: int) -> None:
+        """Write down choices and sign until the end of the contract; a workload left without a model asks again."""
+        w = self.workloads
+        w.model[rows] = model
+        w.lab[rows] = lab
+        w.mode[rows] = mode
+        w.due[rows] = quarter + np.where(model == NO_MODEL, 1, self.contract(rows))
+
+    # ---- money and effort of workloads
+
+    def yearly_budget(self, rows: Ints, index: float) -> Floats:
+        """USD a year of one represented firm's workloads: base budget x `index`, a pilot's being a part of it."""
+        pilots = self.workloads.stage[rows] == PILOT
+        scale = np.where(pilots, self.parameters.demand.pilot_budget, 1.0)
+        return np.asarray(self.workloads.budget[rows] * scale * index)
+
+
+def _beta(draw: np.random.Generator, mean: float, count: int) -> Single:
+    """Beta draws with the given mean; a mean of 0 or 1 is itself."""
+    if mean in (0.0, 1.0):
+        return np.full(count, mean, np.float32)
+    return draw.beta(BETA_CONCENTRATION * mean, BETA_CONCENTRATION * (1.0 - mean), count).astype(np.float32)
