@@ -16,7 +16,7 @@ from typing import Any
 
 MAX_BYTES = 1_000_000
 MAX_LINE = 5_000
-MAX_DEPTH = 20
+MAX_DEPTH = 12
 MAX_KEYS = 50_000
 MAX_VALUES = 100_000
 MAX_BARE = 100
@@ -279,7 +279,9 @@ class _Scan:
         """Move to the table that a header names; a header of rows starts a new row of its list."""
         path: KeyPath = ()
         for part in self.parts[:-1]:
-            path = self._inside((*path, part))
+            path = (*path, part)
+            self.lines.setdefault(path, self.line)
+            path = self._inside(path)
         path = (*path, *self.parts[-1:])
         if self.in_rows_header:
             self.lines.setdefault(path, self.line)
