@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from sim.measures import (
@@ -165,6 +165,8 @@ def test_split_of_no_market_and_of_different_labs():
     owners=st.lists(st.integers(0, 2), min_size=12, max_size=12),
     groups=st.lists(st.sampled_from(["stays", "exits", "enters"]), min_size=6, max_size=6),
 )
+@example(before=np.full(6, 1 / 6), after=np.full(6, 1 / 6), owners=list(range(6)) * 2, groups=["exits"] * 6)
+@example(before=np.full(6, 1 / 6), after=np.full(6, 1 / 6), owners=list(range(6)) * 2, groups=["enters"] * 6)
 def test_causes_sum_to_the_change_exactly(before, after, owners, groups):
     """Whatever happens at once, also everybody leaving. Kills: any step measured from another base than the last."""
     exited = np.array([g == "exits" for g in groups])
