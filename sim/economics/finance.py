@@ -72,7 +72,8 @@ def insolvency_time(cash: float, revenue: float, cost0: float, growth: float) ->
     def cash_at(time: float) -> float:
         return cash + revenue * time - cost0 * math.expm1(log_growth * time) / log_growth
 
-    turn = math.log(revenue / cost0) / log_growth  # when cost equals revenue: cash peaks (g > 1) or is lowest (g < 1)
+    # When cost equals revenue: cash peaks there if costs grow and is lowest there if they fall.
+    turn = (math.log(revenue) - math.log(cost0)) / log_growth
     if log_growth < 0:
         if turn <= 0 or cash_at(turn) >= 0:
             return math.inf

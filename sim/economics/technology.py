@@ -62,10 +62,9 @@ def _elapsed(rate: FloatArray, time: FloatArray) -> FloatArray:
 
 def _time_to_reach(distance: FloatArray, speed: FloatArray, rate: FloatArray) -> FloatArray:
     """Years until A + speed (1 - e^(-rate t)) / rate has covered ``distance`` (same sign as speed); inf if never."""
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         straight = distance / speed
-        remaining = 1.0 - rate * straight
-        curved = -np.log(np.where(remaining > 0, remaining, 0.0)) / rate
+        curved = -np.log1p(np.maximum(-rate * straight, -1.0)) / rate
     time = np.where(rate > 0, curved, straight)
     return np.where(np.isfinite(distance) & (speed != 0), time, np.inf)
 
