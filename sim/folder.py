@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from itertools import chain
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -170,7 +170,9 @@ class RunFolder:
         """The tables are about to be replaced: from here until the last manifest the folder counts as running."""
         self._saved = True
         write_json(self.path / MANIFEST, self._manifest)
-        shutil.rmtree(self.path / FIGURES, ignore_errors=True)
+        stale = [self.path.glob("*.csv"), *((self.path / FIGURES).glob(f"*.{kind}") for kind in ("png", "svg"))]
+        for path in chain.from_iterable(stale):  # they would show the run before this one
+            path.unlink()
 
     def finish(self, manifest: dict[str, Any]) -> None:
         """Write the last manifest: everything it vouches for is on disk."""

@@ -7,7 +7,7 @@ import json
 import platform
 import subprocess
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
@@ -180,8 +180,18 @@ class Run:
                 name: {quarter: _spread(row[name].to_numpy()) for quarter, row in rows.items()}
                 for name in SUMMARY_MEASURES
             },
+            "api_spend_shares_by_owner": self._last_shares(),
             "units": {c.name: c.unit for c in COLUMNS["market"] if c.name in SUMMARY_MEASURES},
         }
+
+    def _last_shares(self) -> dict[str, dict[str, float | None]]:
+        """Owners' shares of API spend in the last quarter, the largest median first."""
+        if not self.quarters:
+            return {}
+        shares = self.shares(by="owner")
+        last = shares[shares.index.get_level_values("quarter") == self.quarters[-1]]
+        spreads = {str(owner): _spread(last[owner].to_numpy()) for owner in last.columns}
+        return dict(sorted(spreads.items(), key=lambda item: -(item[1]["median"] or 0.0)))
 
     def save(self, path: str | Path, csv: bool = False, command: Sequence[str] = ()) -> Path:
         """Write a run folder. Raises sim.folder.FolderError when the folder is in use or holds other files."""
@@ -346,7 +356,8 @@ def open_run(path: str | Path) -> Run:
         )
     except (OSError, KeyError, TypeError, ValueError) as error:
         raise folder.FolderError(f"{place} is damaged: {error}") from error
-    return Run(load_scenario(place / folder.RESOLVED), seeds, tables, cube, info)
+    scenario = replace(load_scenario(place / folder.RESOLVED), name=manifest["scenario"])
+    return Run(scenario, seeds, tables, cube, info)
 
 
 def _read_cube(path: Path) -> tuple[tuple[int, ...], ShareCube]:

@@ -1,0 +1,1 @@
+"""Reading runs: the command line, figures and comparisons. Nothing in `sim` imports it."""

@@ -1,0 +1,567 @@
+"""The command line `moatsim`. Heavy modules are imported inside the commands, so that `--help` answers at once."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import traceback
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from sim import __version__
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+    from sim.results import Run
+    from sim.scenario import Scenario
+    from sim.scenario_tree import Problem
+
+DONE, FAILED, INVALID, FAILED_RUNS, INTERRUPTED = 0, 1, 2, 3, 130
+RUNS = Path("runs")  # where runs go unless --out says otherwise
+PIPED_WIDTH = 120  # columns of a table that goes to a file or a pipe
+TRACE = "MOATSIM_TRACE"  # environment variable: print the trace of an unexpected error
+
+app = typer.Typer(
+    name="moatsim",
+    help="Project who wins the market for foundation models, open or closed, and how concentrated it gets.",
+    add_completion=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
+
+
+class InputError(Exception):
+    """The user's input cannot be used; the message says why, in one to three lines."""
+
+
+# ---- commands ----
+
+
+@app.callback(invoke_without_command=True)
+def _top(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    if version:
+        print(f"moatsim {__version__}")
+        raise typer.Exit
+    if context.invoked_subcommand is None:
+        print(context.get_help())
+        raise typer.Exit
+
+
+@app.command("run")
+def run_command(
+    scenarios: Annotated[
+        list[str] | None, typer.Argument(metavar="SCENARIO...", help="Shipped names or paths.")
+    ] = None,
+    everything: Annotated[bool, typer.Option("--all", help="All shipped scenarios.")] = False,
+    changes: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a value; may be repeated.")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="First seed: seeds N, N+1, ... are run.")] = 1,
+    replications: Annotated[
+        int | None, typer.Option(min=1, help="How many seeds; as the scenario says when left out.")
+    ] = None,
+    until: Annotated[str | None, typer.Option(metavar="QUARTER", help="Last quarter, such as 2032Q4.")] = None,
+    enterprises: Annotated[int | None, typer.Option(metavar="N", help="How many enterprises are simulated.")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes; one per processor when left out.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Run folder; DIR/NAME for several; ./runs/NAME when left out.")
+    ] = None,
+    csv: Annotated[bool, typer.Option("--csv", help="Write the tables as CSV too.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Run scenarios: tables, figures and a summary in a folder for each."""
+    names = _scenario_names(scenarios or [], everything)
+    given = {"run.until": until, "run.enterprises": enterprises}
+    overrides = _overrides(changes or []) | {key: value for key, value in given.items() if value is not None}
+    loaded = _load_all(names, overrides)
+    folders = _run_folders([scenario.name for scenario in loaded], out)
+
+    from sim.workers import single_blas_thread
+
+    single_blas_thread()  # before numpy is imported: the same bits here as in the workers
+    from sim.runs import RunError, settings
+
+    for scenario in loaded:
+        try:
+            settings(scenario)
+        except ValueError as error:
+            raise InputError(str(error)) from None
+    reports, failed = [], False
+    for scenario, folder in zip(loaded, folders, strict=True):
+        count = replications or scenario.parameters.run.replications
+        try:
+            report = _run_one(scenario, range(seed, seed + count), workers or _processors(), folder, csv)
+        except RunError as error:
+            _say(f"moatsim: {scenario.name}: {str(error).splitlines()[0]}")
+            failed = True
+            continue
+        failed = failed or report["status"] != "complete"
+        reports.append(report)
+        if not as_json:
+            _print_report(report)
+    if as_json:
+        _print_json({"runs": reports})
+    if failed:
+        raise typer.Exit(FAILED_RUNS if reports else FAILED)
+
+
+@app.command()
+def check(
+    files: Annotated[list[str], typer.Argument(metavar="FILE...", help="Scenario files, or shipped names.")],
+    as_json: Json = False,
+) -> None:
+    """Validate scenario files; every fault as file:line: key: reason."""
+    from sim.scenario import ScenarioError, load_scenario
+
+    results: list[dict[str, Any]] = []
+    for file in files:
+        try:
+            scenario = load_scenario(file)
+        except ScenarioError as error:
+            results.append({"file": file, "ok": False, "problems": [_problem(p) for p in error.problems]})
+            if not as_json:
+                print("\n".join(map(str, error.problems)))
+        else:
+            results.append({"file": file, "ok": True, "title": scenario.title, "problems": []})
+            if not as_json:
+                print(f"{file}: ok")
+    if as_json:
+        _print_json({"files": results})
+    if not all(result["ok"] for result in results):
+        raise typer.Exit(INVALID)
+
+
+@app.command()
+def show(
+    scenario: Annotated[str, typer.Argument(help="Shipped name or path.")],
+    diff: Annotated[str | None, typer.Option("--diff", metavar="OTHER", help="Only what differs from OTHER.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Print the resolved scenario: each value with its unit, source and file."""
+    first, *others = _load_all([scenario, *([diff] if diff else [])], {})
+    rows = _differences(first, others[0]) if others else _values(first)
+    if as_json:
+        _print_json({"scenario": first.name, "title": first.title, "hash": first.hash, "values": rows})
+    elif not rows:
+        print(f"{scenario} and {diff} have the same values")
+    else:
+        headings = {"value": first.name, "other": others[0].name} if others else {}
+        print("\n".join(_aligned(rows, headings)))
+
+
+@app.command()
+def scenarios(as_json: Json = False) -> None:
+    """List the shipped scenarios: title, thesis and what they change."""
+    from sim.scenario import shipped_scenarios
+
+    shipped = shipped_scenarios()
+    changes = _changes_of_shipped([entry.name for entry in shipped])
+    if as_json:
+        _print_json(
+            {
+                "scenarios": [
+                    {"name": s.name, "title": s.title, "thesis": s.thesis, "changes": changes[s.name]} for s in shipped
+                ]
+            }
+        )
+        return
+    table = _table("scenario", "title", "thesis", "changes")
+    for entry in shipped:
+        table.add_row(entry.name, entry.title, entry.thesis, _change_text(changes[entry.name]))
+    _console(sys.stdout).print(table)
+
+
+@app.command()
+def schema(as_json: Json = False) -> None:
+    """Print the JSON Schema of a scenario file, for editors."""
+    from sim.scenario import json_schema
+
+    del as_json  # the schema is one JSON document either way
+    _print_json(json_schema())
+
+
+@app.command()
+def plot(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A run folder.")],
+    figure: Annotated[
+        list[str] | None, typer.Option("--figure", metavar="NAME", help="Only this figure; may be repeated.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Draw the figures of a run folder again."""
+    from analysis.plots import FIGURES, draw_all
+    from sim.folder import FIGURES as SUBFOLDER
+    from sim.results import open_run
+
+    unknown = [name for name in figure or [] if name not in FIGURES]
+    if unknown:
+        raise InputError(f"--figure: no figure '{unknown[0]}'{_nearest(unknown[0], FIGURES)}")
+    paths = draw_all(open_run(folder), folder / SUBFOLDER, figure or None)
+    if as_json:
+        _print_json({"figures": [str(path) for path in paths]})
+    else:
+        print("\n".join(str(path) for path in paths))
+
+
+# ---- input ----
+
+
+def _scenario_names(names: Sequence[str], everything: bool) -> list[str]:
+    from sim.scenario import shipped_scenarios
+
+    shipped = [entry.name for entry in shipped_scenarios()] if everything else []
+    wanted = list(dict.fromkeys([*names, *shipped]))
+    if not wanted:
+        raise InputError("name a scenario, or --all for every shipped one; 'moatsim scenarios' lists them")
+    return wanted
+
+
+def _overrides(changes: Sequence[str]) -> dict[str, object]:
+    from sim.scenario import parse_override
+
+    return dict(parse_override(change) for change in changes)
+
+
+def _load_all(names: Sequence[str], overrides: Mapping[str, object]) -> list[Scenario]:
+    """Load the scenarios. Raises ScenarioError with the faults of all of them."""
+    from sim.scenario import ScenarioError, load_scenario
+
+    loaded, problems = [], []
+    for name in names:
+        try:
+            loaded.append(load_scenario(name, overrides))
+        except ScenarioError as error:
+            problems += error.problems
+    if problems:
+        raise ScenarioError([_as_typed(problem) for problem in problems])
+    return loaded
+
+
+def _as_typed(problem: Problem) -> Problem:
+    """Name the option the user typed, where the command line set a value by an option of its own."""
+    options = {"run.until": "--until", "run.enterprises": "--enterprises"}
+    if problem.file == "--set" and problem.key in options:
+        return replace(problem, file=options[problem.key], key="")
+    return problem
+
+
+def _run_folders(names: Sequence[str], out: Path | None) -> list[Path]:
+    """A folder for each scenario. Raises InputError when two would share one, FolderError for one that is not ours."""
+    from sim.folder import refuse_foreign
+
+    if out is not None and len(names) == 1:
+        folders = [out]
+    else:
+        folders = [(out or RUNS) / name for name in names]
+    twice = [name for name in names if names.count(name) > 1]
+    if twice:
+        raise InputError(f"two scenarios are called '{twice[0]}' and would share a folder; run them one by one")
+    for folder in folders:
+        refuse_foreign(folder)
+    return folders
+
+
+def _processors() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _nearest(name: str, known: Mapping[str, object]) -> str:
+    import difflib
+
+    near = difflib.get_close_matches(name, known, 1)
+    return f"; did you mean '{near[0]}'?" if near else f"; known: {', '.join(known)}"
+
+
+# ---- running ----
+
+
+def _run_one(scenario: Scenario, seeds: range, workers: int, folder: Path, csv: bool) -> dict[str, Any]:
+    """Run one scenario into its folder and say what came of it."""
+    from analysis.plots import draw_all
+    from sim.folder import FIGURES, RunFolder
+    from sim.results import manifest_head
+    from sim.runs import run
+
+    with RunFolder(folder, manifest_head(scenario, seeds, ["moatsim", *sys.argv[1:]])) as claimed:
+        with _progress(scenario, len(seeds)) as tick, warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # failed seeds are named below
+            result = run(scenario, seeds=seeds, workers=min(workers, len(seeds)), progress=tick)
+        result.save_into(claimed, csv)
+        figures = draw_all(result, folder / FIGURES)
+    for seed, reason in result.failures.items():
+        _say(f"moatsim: {scenario.name}: seed {seed} failed: {reason}")
+    return _report(result, folder, figures)
+
+
+def _report(result: Run, folder: Path, figures: Sequence[Path]) -> dict[str, Any]:
+    return {
+        "scenario": result.scenario.name,
+        "status": "partial" if result.failures else "complete",
+        "folder": str(folder),
+        "wall_time_seconds": round(result.info.wall_time_seconds, 3),
+        "tables": sorted(str(path) for pattern in ("*.parquet", "*.csv") for path in folder.glob(pattern)),
+        "figures": [str(path) for path in figures],
+        "summary": result.summary(),
+    }
+
+
+@contextmanager
+def _progress(scenario: Scenario, count: int) -> Iterator[Any]:
+    """A progress bar on standard error that ticks every simulated quarter; silent when nobody watches."""
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from sim.quarters import quarter_number
+
+    span = scenario.parameters.run
+    quarters = quarter_number(span.until) - quarter_number(span.first_quarter) + 1
+    console = _console(sys.stderr)
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.fields[done]}/" + f"{count} replications, {{task.fields[at]}}"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task(scenario.name, total=count * quarters, done=0, at=span.first_quarter)
+        finished = 0
+
+        def tick(seed: int, quarter: str) -> None:
+            nonlocal finished
+            finished += quarter == span.until
+            bar.update(task, advance=1, done=finished, at=f"seed {seed}, {quarter}")
+
+        yield tick
+
+
+# ---- output ----
+
+
+def _print_report(report: Mapping[str, Any]) -> None:
+    summary = report["summary"]
+    seeds = summary["seeds"]
+    several = len(seeds) > 1
+    print(f"\n{summary['title']} ({report['scenario']}): {_seed_text(seeds)}, {report['wall_time_seconds']:.1f} s")
+    quarters = list(next(iter(summary["measures"].values())))
+    table = _table("median (10-90 % of seeds)" if several else "one seed", *quarters)
+    for name, values in summary["measures"].items():
+        label, form = _MEASURES[name]
+        table.add_row(label, *(_cell(values[quarter], form, several) for quarter in quarters))
+    _console(sys.stdout).print(table)
+    print(_leaders(summary["api_spend_shares_by_owner"], quarters[-1]))
+    folder = Path(report["folder"])
+    print(f"\ntables in {folder}: {', '.join(Path(path).name for path in report['tables'])}")
+    print(f"figures in {folder / 'figures'} (and the same as .svg):")
+    for path in report["figures"]:
+        if path.endswith(".png"):
+            print(f"  {path}")
+
+
+def _leaders(shares: Mapping[str, Mapping[str, float | None]], quarter: str) -> str:
+    """The largest owners in words."""
+    largest = [f"{owner} {_percent(share['median'] or 0.0)} %" for owner, share in list(shares.items())[:6]]
+    return f"share of API spend in {quarter}, median: {', '.join(largest)}"
+
+
+def _percent(value: float) -> str:
+    return f"{100 * value:.0f}"
+
+
+def _billions(value: float) -> str:
+    """US dollars in billions, about three significant digits."""
+    billions = value / 1e9
+    digits = 3 if abs(billions) < 1 else 2 if abs(billions) < 10 else 1 if abs(billions) < 100 else 0
+    return f"{billions:,.{digits}f}"
+
+
+_MEASURES = {
+    "hhi": ("HHI of API spend by owner", lambda value: f"{value:,.0f}"),
+    "cr3": ("largest three's share, %", _percent),
+    "open_share": ("open share of API spend, %", _percent),
+    "gap_months": ("open behind closed, months", lambda value: f"{value:.1f}"),
+    "record_training_cost_usd": ("record training run, USD bn", _billions),
+    "active_labs": ("active labs", lambda value: f"{value:.0f}"),
+    "api_spend_usd": ("API spend a quarter, USD bn", _billions),
+}
+
+
+def _cell(spread: Mapping[str, float | None], form: Any, several: bool) -> str:
+    if spread["median"] is None:
+        return "-"
+    if not several:
+        return str(form(spread["median"]))
+    return f"{form(spread['median'])} ({form(spread['p10'])}-{form(spread['p90'])})"
+
+
+def _seed_text(seeds: Sequence[int]) -> str:
+    return f"seed {seeds[0]}" if len(seeds) == 1 else f"{len(seeds)} replications, seeds {seeds[0]}-{seeds[-1]}"
+
+
+def _problem(problem: Problem) -> dict[str, Any]:
+    return {"file": problem.file, "line": problem.line, "key": problem.key, "reason": problem.reason}
+
+
+def _values(scenario: Scenario) -> list[dict[str, Any]]:
+    return [
+        {
+            "key": key,
+            "value": entry.value,
+            "unit": _unit(key),
+            "file": f"{entry.file}:{entry.line}" if entry.line else entry.file,
+            "source": entry.source,
+        }
+        for key, entry in scenario.provenance.items()
+    ]
+
+
+def _differences(scenario: Scenario, other: Scenario) -> list[dict[str, Any]]:
+    from sim.scenario import diff
+
+    return [{"key": key, "value": a, "other": b, "unit": _unit(key)} for key, a, b in diff(scenario, other)]
+
+
+def _unit(key: str) -> str:
+    from sim.parameters import Parameters
+    from sim.schema import follow
+
+    parts = [int(part) if part.isdigit() else part for part in key.split(".")]
+    shape = follow(Parameters, parts)
+    return shape.unit if shape is not None else ""
+
+
+def _changes_of_shipped(names: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
+    """What each shipped scenario changes against the first one, the baseline."""
+    from sim.scenario import diff
+
+    loaded = _load_all(names, {})
+    return {
+        scenario.name: [{"key": key, "from": a, "to": b} for key, a, b in diff(loaded[0], scenario)]
+        for scenario in loaded
+    }
+
+
+def _change_text(changes: Sequence[Mapping[str, Any]]) -> str:
+    shown = [f"{change['key']}: {_short(change['from'])} -> {_short(change['to'])}" for change in changes[:4]]
+    more = [f"and {len(changes) - 4} more"] if len(changes) > 4 else []
+    return "\n".join([*shown, *more]) or "-"
+
+
+def _short(value: object) -> str:
+    """A value in few characters."""
+    if value is None:
+        return "(absent)"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    text = value if isinstance(value, str) else json.dumps(value, default=str)
+    return text if len(text) <= 40 else text[:37] + "..."
+
+
+def _aligned(rows: Sequence[Mapping[str, Any]], headings: Mapping[str, str]) -> Iterator[str]:
+    """Rows as lines of aligned columns under their names, or the headings given for them."""
+    names = list(rows[0])
+    cells = [
+        [headings.get(name, name) for name in names],
+        *([_short_or_whole(name, row[name]) for name in names] for row in rows),
+    ]
+    widths = [max(len(line[column]) for line in cells) for column in range(len(names))]
+    for line in cells:
+        yield "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+
+
+def _short_or_whole(name: str, value: object) -> str:
+    return str(value) if name in ("key", "source", "file") else _short(value)
+
+
+def _table(*headings: str) -> Table:
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD)
+    for number, heading in enumerate(headings):
+        table.add_column(heading, justify="left" if number == 0 or len(headings) == 4 else "right", overflow="fold")
+    return table
+
+
+def _console(stream: Any) -> Console:
+    from rich.console import Console
+
+    return Console(file=stream, width=None if stream.isatty() else PIPED_WIDTH, markup=False, highlight=False)
+
+
+def _print_json(document: object) -> None:
+    print(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False))
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr)
+
+
+# ---- entry ----
+
+
+def main() -> None:
+    """Run the command line and exit with its code: 0, 1 failed, 2 invalid input, 3 failed runs, 130 interrupted."""
+    try:
+        code = app(standalone_mode=False)
+        sys.stdout.flush()
+    except (KeyboardInterrupt, typer.Abort):
+        _say("moatsim: interrupted")
+        code = INTERRUPTED
+    except BrokenPipeError:
+        # The reader (head, less) has gone; keep Python from complaining again when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = FAILED
+    except Exception as error:  # never a traceback: whatever it is becomes a message and a code
+        code = _explain(error)
+    sys.exit(code if isinstance(code, int) else DONE)
+
+
+def _explain(error: Exception) -> int:
+    """Print an error in one to three lines; the exit code it stands for."""
+    from sim.folder import FolderBusyError, FolderError
+    from sim.scenario import ScenarioError
+
+    if hasattr(error, "format_message"):  # a usage error of the command-line parser
+        _say(f"moatsim: {error.format_message()}")
+        _say(f"try '{error.ctx.command_path} --help'" if getattr(error, "ctx", None) else "try 'moatsim --help'")
+        return INVALID
+    if isinstance(error, ScenarioError):
+        _say("\n".join(map(str, error.problems)))
+        return INVALID
+    _say(f"moatsim: {_one_line(error)}")
+    if isinstance(error, InputError):
+        return INVALID
+    if isinstance(error, FolderError):
+        return FAILED if isinstance(error, FolderBusyError) else INVALID
+    if not isinstance(error, OSError) and os.environ.get(TRACE):
+        traceback.print_exception(error)
+    return FAILED
+
+
+def _one_line(error: Exception) -> str:
+    from sim.folder import FolderError
+
+    text = " ".join(str(error).split())
+    if isinstance(error, (InputError, FolderError)):
+        return text
+    if isinstance(error, OSError):
+        return f"{error.filename}: {error.strerror}" if error.filename and error.strerror else text
+    return f"unexpected {type(error).__name__}: {text} (set {TRACE}=1 to see where)"

@@ -1,0 +1,660 @@
+"""The figures of a run, each made to be printed as it is: headline, units, direct labels, scenario and seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.colors import BoundaryNorm, ListedColormap
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, PercentFormatter
+
+from analysis.canvas import (
+    STYLE,
+    Floats,
+    Label,
+    Words,
+    fan,
+    fan_words,
+    finish_page,
+    label_right,
+    line,
+    new_page,
+    quantile,
+    save_page,
+    say_nothing,
+    time_axis,
+    years,
+)
+from analysis.palette import ACCENT, INK, MUTED, OPENNESS, REGION_AND_OPENNESS, SERIES, ink, lab_colour, on
+from sim import __version__
+from sim.results import Run
+
+LARGEST_LABS = 9  # drawn by name in the stacked chart; the rest is "other labs"
+SMALLEST_NAMED = 0.03  # a lab below this share at all times is one of the others
+HIGHLY_CONCENTRATED = 1_800  # HHI, Merger Guidelines of the US Department of Justice and the FTC (2023), guideline 1
+MODERATELY_CONCENTRATED = 1_000
+GUIDELINES = (
+    "Thresholds: US Department of Justice and Federal Trade Commission, Merger Guidelines (2023), guideline 1 (above "
+    "1,800 highly concentrated), and the Department's page on the index (1,000 to 1,800 moderately concentrated)."
+)
+
+# Published shares of open models: (end of the period as a decimal year, share, what was counted).
+PUBLISHED = (
+    (2025.0, 0.19, "usage in enterprises (Menlo 2024)"),
+    (2025.0, 0.46, "enterprises that prefer open models (a16z 2024)"),
+    (2025.75, 0.70, "commercial AI applications (estimate of 2025)"),
+)
+LENS_NAMES = {
+    "api_spend": "API spend",
+    "total_spend": "total spend",
+    "tokens": "tokens",
+    "deployments": "deployments",
+    "adopters": "enterprises using any",
+    "primary_vendor": "primary vendor",
+    "developer_tokens": "developers' tokens",
+}
+
+
+# ---- reading the run ----
+
+
+def seeds_of(result: Run, column: str, table: str = "market") -> Floats:
+    """A column of the market as an array (quarter, seed)."""
+    wide = result.table(table).pivot(index="quarter", columns="replication", values=column)
+    return wide.reindex(index=list(result.quarters), columns=list(result.seeds)).to_numpy(dtype=np.float64)
+
+
+def shares_of(result: Run, lens: str, by: str, population: str = "all") -> tuple[list[str], np.ndarray]:
+    """Keys, and shares as an array (quarter, key, seed)."""
+    wide = result.shares(lens, by, population)
+    shape = (len(result.seeds), len(result.quarters), wide.shape[1])
+    return list(wide.columns), np.moveaxis(wide.to_numpy(dtype=np.float64).reshape(shape), 0, 2)
+
+
+def median_shares(result: Run, lens: str, by: str) -> pd.DataFrame:
+    """Median over the seeds of each key's share, scaled to sum to 1 in each quarter."""
+    keys, values = shares_of(result, lens, by)
+    median = np.nan_to_num(quantile(values, 0.5))
+    total = median.sum(axis=1, keepdims=True)
+    return pd.DataFrame(np.divide(median, total, where=total > 0, out=np.zeros_like(median)), result.quarters, keys)
+
+
+def lab_names(result: Run) -> dict[str, str]:
+    """The name for people of each lab id."""
+    labs = result.table("labs")
+    named = dict(zip(labs["lab"], labs["name"], strict=True))
+    return {**named, "community": "old open weights", "other": "other labs"}
+
+
+def caption(result: Run) -> str:
+    """Scenario, seeds, version: what it takes to make the figure again."""
+    seeds = result.seeds
+    if len(seeds) == 1:
+        text = f"seed {seeds[0]}"
+    elif list(seeds) == list(range(seeds[0], seeds[-1] + 1)):
+        text = f"seeds {seeds[0]}-{seeds[-1]}"
+    else:
+        text = "seeds " + ", ".join(map(str, seeds))
+    return f"Simulation: moatsim {__version__}, scenario “{result.scenario.title}” ({result.scenario.name}), {text}."
+
+
+def percent(share: float) -> str:
+    """A share in words of a headline."""
+    return f"{100 * share:.0f} %"
+
+
+def dollars(value: float, _position: object = None) -> str:
+    """US dollars as an axis prints them."""
+    for size, unit in ((1e12, "tn"), (1e9, "bn"), (1e6, "m"), (1e3, "k")):
+        if abs(value) >= 0.9995 * size:
+            return f"${value / size:,.3g} {unit}"
+    return f"${value:,.3g}"
+
+
+def _percent_axis(axes: Axes) -> None:
+    axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0, symbol=" %"))
+
+
+def _last(values: Floats) -> float:
+    """The last value that exists."""
+    finite = values[np.isfinite(values)]
+    return float(finite[-1]) if finite.size else float("nan")
+
+
+# ---- who wins ----
+
+
+def market_share_by_lab(result: Run) -> Figure:
+    """Stacked area: each lab's share of API spend."""
+    shares = median_shares(result, "api_spend", "lab")
+    named = _named_labs(shares)
+    names = lab_names(result)
+    stack = shares[named].assign(other=1 - shares[named].sum(axis=1))
+    x = years(result.quarters)
+    figure, (axes,) = new_page()
+    colours = [lab_colour(lab) for lab in stack.columns]
+    if len(x) > 1:
+        axes.stackplot(x, stack.to_numpy().T, colors=colours, edgecolor="white", linewidth=0.6)
+    else:
+        _bar(axes, x[0], stack.iloc[0].to_numpy(), colours)
+    axes.set_ylim(0, 1)
+    axes.grid(False)
+    _percent_axis(axes)
+    end, medians = stack.iloc[-1], _last_medians(result, "lab")
+    top = str(end[named].idxmax()) if named else "other"
+    words = Words(
+        f"{names.get(top, top)} leads in {result.quarters[-1]} with {percent(medians.get(top, 0))} of API spend",
+        "Share of spending at first-party APIs and hosts of open weights, credited to the model's developer; "
+        f"{_median_words(result)}",
+        f"Other labs: below {percent(SMALLEST_NAMED)} throughout, or outside the {LARGEST_LABS} largest.",
+    )
+    finish_page(figure, words, caption(result), right=0.82)
+    time_axis(axes, x)
+    middles = end.cumsum() - end / 2
+    labels = [
+        Label(float(middles[lab]), _with_share(names.get(lab, lab), medians.get(lab)), lab_colour(lab))
+        for lab in stack.columns
+        if end[lab] >= 0.005
+    ]
+    label_right(axes, x[-1], labels, 8)
+    _label_faded(axes, x, stack, names)
+    return figure
+
+
+def _last_medians(result: Run, by: str) -> dict[str, float]:
+    """The median over the seeds of each key's share of API spend in the last quarter."""
+    keys, values = shares_of(result, "api_spend", by)
+    return dict(zip(keys, np.nan_to_num(quantile(values[-1], 0.5)), strict=True))
+
+
+def _with_share(name: str, share: float | None) -> str:
+    return name if share is None else f"{name} {percent(share)}"
+
+
+def _named_labs(shares: pd.DataFrame) -> list[str]:
+    """Labs worth a colour of their own, the largest on average first."""
+    peak = shares.max()
+    large = peak[peak >= SMALLEST_NAMED].nlargest(LARGEST_LABS).index
+    return [str(lab) for lab in shares[large].mean().sort_values(ascending=False).index]
+
+
+def _bar(axes: Axes, x: float, parts: Floats, colours: Sequence[str]) -> None:
+    """One stacked bar where there is only one quarter."""
+    bottoms = np.cumsum(parts) - parts
+    axes.bar(np.full(len(parts), x), parts, 0.2, bottom=bottoms, color=colours, edgecolor="white", linewidth=0.6)
+
+
+def _label_faded(axes: Axes, x: Floats, stack: pd.DataFrame, names: Mapping[str, str]) -> None:
+    """Name a lab inside its area where it was large, when nothing of it is left at the right edge."""
+    tops = stack.cumsum(axis=1)
+    for lab in stack.columns:
+        at = int(stack[lab].to_numpy().argmax())
+        if stack[lab].iloc[-1] < 0.005 and stack[lab].iloc[at] > 0.04 and 0 < at < len(x) - 1:
+            height = float(tops[lab].iloc[at] - stack[lab].iloc[at] / 2)
+            axes.text(
+                x[at], height, names.get(lab, lab), ha="center", va="center", fontsize=7.5, color=on(lab_colour(lab))
+            )
+
+
+def _median_words(result: Run) -> str:
+    return "one seed" if len(result.seeds) == 1 else f"medians of {len(result.seeds)} seeds, areas scaled to 100 %"
+
+
+def market_share_fan(result: Run) -> Figure:
+    """Fans in small multiples: the share of the six largest labs."""
+    keys, values = shares_of(result, "api_spend", "lab")
+    medians = quantile(values, 0.5)
+    ranking = np.argsort(-np.nan_to_num(medians[-1]), kind="stable")[:6]
+    names = lab_names(result)
+    figure, panels = new_page(2, 3, share_y=True)
+    x = years(result.quarters)
+    for axes, key in zip(panels, ranking, strict=False):
+        colour = lab_colour(keys[key])
+        fan(axes, x, values[:, key], colour)
+        low, high = (quantile(values[-1, key][None, :], q)[0] for q in (0.1, 0.9))
+        several = f" ({100 * low:.0f}-{100 * high:.0f})" if len(result.seeds) > 1 else ""
+        axes.set_title(
+            f"{names.get(keys[key], keys[key])}  {100 * medians[-1, key]:.0f}{several} %",
+            loc="left", fontsize=9.5, fontweight="bold", color=ink(colour), pad=4,
+        )  # fmt: skip
+        _percent_axis(axes)
+    for axes in panels[len(ranking) :]:
+        axes.set_axis_off()
+    leader = keys[ranking[0]]
+    words = Words(
+        f"How sure is {names.get(leader, leader)}'s lead? Six largest labs in {result.quarters[-1]}",
+        f"Share of API spend, %; {fan_words(len(result.seeds))}; in the headings: {result.quarters[-1]}",
+    )
+    finish_page(figure, words, caption(result), headings=True)
+    figure.subplots_adjust(hspace=0.38, wspace=0.1)
+    panels[0].set_ylim(bottom=0)
+    for axes in panels[: len(ranking)]:
+        time_axis(axes, x)
+    return figure
+
+
+# ---- open or closed ----
+
+
+def openness(result: Run) -> Figure:
+    """Stacked by licence and home region, and the fan of the open share."""
+    shares = median_shares(result, "api_spend", "region_and_openness")
+    order = [key for key in REGION_AND_OPENNESS if key in shares and shares[key].max() > 0.002]
+    x = years(result.quarters)
+    figure, (left, right) = new_page(1, 2, share_y=True)
+    colours = [REGION_AND_OPENNESS[key] for key in order]
+    if len(x) > 1:
+        left.stackplot(x, shares[order].to_numpy().T, colors=colours, edgecolor="white", linewidth=0.6)
+    else:
+        _bar(left, x[0], shares[order].iloc[0].to_numpy(), colours)
+    left.grid(False)
+    left.set_ylim(0, 1)
+    _percent_axis(left)
+    median = fan(right, x, seeds_of(result, "open_share"), OPENNESS["open"])
+    right.tick_params(labelleft=True)
+    words = Words(
+        f"Open weights take {percent(_last(median))} of API spend in {result.quarters[-1]}"
+        + (f", {percent(median[0])} in {result.quarters[0]}" if len(x) > 1 and np.isfinite(median[0]) else ""),
+        f"Share of API spend; left: by licence and the developer's region ({_median_words(result)}); "
+        f"right: all open weights, {fan_words(len(result.seeds))}",
+        "Open: weights can be downloaded, licences with a user threshold included.",
+    )
+    finish_page(figure, words, caption(result), right=0.93)
+    figure.subplots_adjust(wspace=0.52)
+    for axes in (left, right):
+        time_axis(axes, x)
+    end = shares[order].iloc[-1]
+    middles = end.cumsum() - end / 2
+    labels = [
+        Label(float(middles[key]), _region_words(key), REGION_AND_OPENNESS[key]) for key in order if end[key] >= 0.004
+    ]
+    label_right(left, x[-1], labels, 8)
+    label_right(right, x[-1], [Label(_last(median), percent(_last(median)), OPENNESS["open"])], 8)
+    return figure
+
+
+def _region_words(key: str) -> str:
+    region, kind = key.rsplit("_", 1)
+    names = {"us": "US", "eu": "Europe", "china": "China", "gulf": "Gulf", "other": "others"}
+    return f"{kind}, {names.get(region, region)}"
+
+
+def lenses(result: Run) -> Figure:
+    """The open share under every lens beside three published ones."""
+    x = years(result.quarters)
+    figure, (axes,) = new_page()
+    labels, lines = [], []
+    for (lens, name), colour in zip(LENS_NAMES.items(), SERIES, strict=False):
+        keys, values = shares_of(result, lens, "openness")
+        median = quantile(values[:, keys.index("open")], 0.5)
+        line(axes, x, median, colour)
+        labels.append(Label(_last(median), name, colour))
+        lines.append(median)
+    axes.set_ylim(0, 1)
+    _percent_axis(axes)
+    finite = [end for end in map(_last, lines) if np.isfinite(end)]
+    spread = f"{100 * min(finite):.0f} to {100 * max(finite):.0f} %" if finite else "nothing"
+    words = Words(
+        f"One market, many yardsticks: open models hold {spread} in {result.quarters[-1]}",
+        "Share of open weights by what is counted, all buyers, "
+        + ("one seed" if len(result.seeds) == 1 else f"median of {len(result.seeds)} seeds")
+        + "; diamonds: published shares, which count different things",
+        "Published: Menlo Ventures 2024 (S1-02); 46 % as attributed to a16z 2024, a preference and no market share "
+        "(S4-10); an estimate of 2025 (S3-01). Enterprises using any: does not sum to 100 % with closed.",
+    )
+    finish_page(figure, words, caption(result), right=0.8)
+    time_axis(axes, x)
+    label_right(axes, x[-1], labels, 8)
+    _published(axes, x, *(float(bound(np.nan_to_num(lines))) for bound in (np.max, np.min)))
+    return figure
+
+
+def _published(axes: Axes, x: Floats, highest: float, lowest: float) -> None:
+    """Mark the published shares that fall into the time shown; what they counted stands where the lines leave room."""
+    shown = [entry for entry in PUBLISHED if x[0] <= entry[0] <= x[-1]]
+    for year, share, _ in shown:
+        axes.plot(year, share, "D", color=INK, ms=6, mec="white", mew=0.8, zorder=5)
+        axes.annotate(
+            percent(share), (year, share), xytext=(7, 0), textcoords="offset points", va="center", fontsize=8.5,
+            fontweight="bold", zorder=6, bbox={"boxstyle": "square,pad=0.1", "fc": "white", "ec": "none", "alpha": 0.7},
+        )  # fmt: skip
+    key = [f"◆ {percent(share)}: {counted}" for _, share, counted in sorted(shown, key=lambda entry: -entry[1])]
+    height, edge = (0.98, "top") if 1 - highest >= lowest else (0.02, "bottom")
+    axes.text(
+        0.985, height, "\n".join(key), transform=axes.transAxes, ha="right", va=edge, fontsize=8, linespacing=1.5,
+    )  # fmt: skip
+
+
+# ---- concentration, gap, cost, price ----
+
+
+def hhi(result: Run) -> Figure:
+    """The Herfindahl-Hirschman index with the thresholds of merger control."""
+    values = seeds_of(result, "hhi")
+    x = years(result.quarters)
+    figure, (axes,) = new_page()
+    median = fan(axes, x, values, SERIES[0])
+    highest = np.nanmax(values) if np.isfinite(values).any() else 0
+    axes.set_ylim(0, max(2_200, 1.08 * highest))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+    axes.set_ylabel("HHI of API spend by owner, 0-10,000")
+    end = _last(median)
+    words = Words(
+        f"The market for models is {_concentration_words(end)} in {result.quarters[-1]}: HHI {end:,.0f}",
+        f"Herfindahl-Hirschman index, labs under common control counted as one; {fan_words(len(result.seeds))}",
+        GUIDELINES,
+    )
+    finish_page(figure, words, caption(result), right=0.83, left=0.1)
+    time_axis(axes, x)
+    for level in (HIGHLY_CONCENTRATED, MODERATELY_CONCENTRATED):
+        axes.axhline(level, color=ACCENT, lw=1, ls=(0, (4, 3)))
+    labels = [
+        Label(HIGHLY_CONCENTRATED, "1,800: highly\nconcentrated", ACCENT),
+        Label(MODERATELY_CONCENTRATED, "1,000: moderately\nconcentrated", ACCENT),
+        Label(end, f"{end:,.0f}\n(median)", SERIES[0]),
+    ]
+    label_right(axes, x[-1], labels, 8)
+    return figure
+
+
+def _concentration_words(value: float) -> str:
+    if value > HIGHLY_CONCENTRATED:
+        return "highly concentrated"
+    return "moderately concentrated" if value >= MODERATELY_CONCENTRATED else "not concentrated"
+
+
+def gap(result: Run) -> Figure:
+    """How far the best open model is behind: arena points and months."""
+    x = years(result.quarters)
+    figure, panels = new_page(1, 2)
+    ends = []
+    for axes, column, unit in zip(panels, ("gap_elo", "gap_months"), ("Elo points", "months"), strict=True):
+        values = seeds_of(result, column)
+        median = fan(axes, x, values, SERIES[2])
+        ends.append(_last(median))
+        if np.nanmin(values, initial=0) >= 0:
+            axes.set_ylim(bottom=0)
+        else:
+            axes.axhline(0, color=MUTED, lw=0.8)
+        axes.set_title(unit, loc="left", fontsize=9.5, fontweight="bold", color=ink(SERIES[2]), pad=4)
+    lead = "trails" if ends[0] >= 0 else "leads"
+    months = f" and {ends[1]:.1f} months" if np.isfinite(ends[1]) else ""
+    words = Words(
+        f"The best open model {lead} by {abs(ends[0]):.0f} Elo points{months} in {result.quarters[-1]}",
+        f"Best closed less best open model served; {fan_words(len(result.seeds))}",
+        "Months: time since the first closed model had what the best open one has now.",
+    )
+    finish_page(figure, words, caption(result), right=0.94, headings=True)
+    figure.subplots_adjust(wspace=0.28)
+    for axes, end in zip(panels, ends, strict=True):
+        time_axis(axes, x)
+        label_right(axes, x[-1], [Label(end, f"{end:,.1f}" if end < 20 else f"{end:,.0f}", SERIES[2])], 8)
+    return figure
+
+
+def training_cost(result: Run) -> Figure:
+    """Record run against the price of staying on trend."""
+    x = years(result.quarters)
+    figure, (axes,) = new_page()
+    record = fan(axes, x, seeds_of(result, "record_training_cost_usd"), SERIES[1])
+    trend = quantile(seeds_of(result, "trend_training_cost_usd"), 0.5)
+    line(axes, x, trend, MUTED, dashed=True)
+    _log_dollars(axes)
+    end, ratio = _last(record), _last(record) / _last(trend)
+    against = f"{percent(ratio)} of" if ratio < 1.95 else f"{ratio:.1f} times"
+    words = Words(
+        f"The dearest training run costs {dollars(end)} by {result.quarters[-1]}, {against} the trend",
+        f"Compute cost of the final training run, nominal US dollars, log scale; {fan_words(len(result.seeds))}",
+        "Trend: X*, the price of staying on the path of training cost growth; record: dearest model released so far.",
+    )
+    finish_page(figure, words, caption(result), right=0.86, left=0.1)
+    time_axis(axes, x)
+    labels = [
+        Label(end, f"record\n{dollars(end)}", SERIES[1]),
+        Label(_last(trend), f"trend\n{dollars(_last(trend))}", MUTED),
+    ]
+    label_right(axes, x[-1], labels, 8)
+    return figure
+
+
+def _log_dollars(axes: Axes) -> None:
+    axes.set_yscale("log")
+    axes.yaxis.set_major_locator(LogLocator(10, numticks=12))
+    axes.yaxis.set_major_formatter(FuncFormatter(dollars))
+    axes.yaxis.set_minor_formatter(NullFormatter())
+    axes.tick_params(axis="y", which="minor", length=0)
+
+
+PRICES = {
+    "closed_flagship_price_usd_per_mtok": ("best closed\nflagship", SERIES[0]),
+    "cheapest_hosted_price_usd_per_mtok": ("best open model\nat a host", SERIES[3]),
+    "price_of_2023q1_frontier_quality": ("quality of the best\nmodel of 2023Q1", SERIES[1]),
+}
+
+
+def price_frontier(result: Run) -> Figure:
+    """Price of a fixed quality against the flagships of the day."""
+    x = years(result.quarters)
+    figure, (axes,) = new_page()
+    labels, fixed = [], np.array([np.nan])
+    for column, (name, colour) in PRICES.items():
+        median = fan(axes, x, seeds_of(result, column), colour)
+        labels.append(Label(_last(median), f"{name}\n{dollars(_last(median))}", colour))
+        fixed = median
+    _log_dollars(axes)
+    finite = fixed[np.isfinite(fixed)]
+    fall = finite[0] / finite[-1] if finite.size > 1 else float("nan")
+    title = (
+        f"What the best model of early 2023 could do becomes {_times(fall)} cheaper by {result.quarters[-1]}"
+        if np.isfinite(fall) and fall > 1
+        else f"Prices of models, {result.quarters[0]} to {result.quarters[-1]}"
+    )
+    words = Words(title, f"US dollars per million tokens, log scale; {fan_words(len(result.seeds))}")
+    finish_page(figure, words, caption(result), right=0.82, left=0.1)
+    time_axis(axes, x)
+    label_right(axes, x[-1], labels, 8)
+    return figure
+
+
+def _times(factor: float) -> str:
+    """A factor in a headline: two significant digits."""
+    return f"{float(f'{factor:.2g}'):,.0f} times" if factor >= 10 else f"{factor:.1f} times"
+
+
+# ---- money and events ----
+
+RUNWAY_BOUNDS = (0, 2, 4, 8, 12, 1e6, 2e6)  # quarters; the last class is inf
+RUNWAY_NAMES = ("under 2", "2-4", "4-8", "8-12", "over 12", "cash-positive")
+RUNWAY_COLOURS = ("#8c1500", "#e0674c", "#f4b78f", "#dfe7d6", "#8fbcab", "#3f90da")
+
+
+def runway(result: Run) -> Figure:
+    """Heat map: quarters of cash each lab has left."""
+    table, active = _runway_table(result)
+    figure, (axes,) = new_page(height=6.6)
+    x = years(result.quarters)
+    names = lab_names(result)
+    short = int((table.iloc[:, -1] < 4).sum()) if len(table) else 0
+    words = Words(
+        f"{_plural(short, 'lab')} with less than a year of cash left at the end of {result.quarters[-1]}",
+        "Cash over the quarter's burn, in quarters; "
+        + (
+            "one seed"
+            if len(result.seeds) == 1
+            else f"median of {len(result.seeds)} seeds, labs active in most of them"
+        ),
+        "White: not yet in the market or gone. Cash-positive: revenue, transfers included, covers costs.",
+    )
+    finish_page(figure, words, caption(result), left=0.165, headings=True)
+    if not len(table):
+        say_nothing(axes, "no lab was active")
+        return figure
+    cells = np.where(np.isinf(table.to_numpy()), 1.5e6, np.clip(table.to_numpy(), 0, 9e5))
+    colours = ListedColormap(RUNWAY_COLOURS)
+    edges = np.concatenate([[x[0] - 0.25], x])
+    mesh = np.ma.masked_where(~active | np.isnan(cells), cells)
+    axes.pcolormesh(
+        edges, np.arange(len(table) + 1), mesh, cmap=colours, norm=BoundaryNorm(RUNWAY_BOUNDS, 6), edgecolors="white",
+        lw=0.4,
+    )  # fmt: skip
+    axes.set_yticks(np.arange(len(table)) + 0.5, [names.get(lab, lab) for lab in table.index], fontsize=7.5, color=INK)
+    axes.set_ylim(len(table), 0)
+    axes.grid(False)
+    axes.spines[["left", "bottom"]].set_visible(False)
+    time_axis(axes, x)
+    axes.set_xlim(edges[0], edges[-1])
+    _colour_key(axes, RUNWAY_NAMES, RUNWAY_COLOURS)
+    return figure
+
+
+def _runway_table(result: Run) -> tuple[pd.DataFrame, np.ndarray]:
+    """Median runway (lab, quarter) over the seeds in which the lab is active, and where it is active in most."""
+    labs = result.table("labs")
+    alive = labs[labs["status"] == "active"]
+    count = alive.groupby(["lab", "quarter"]).size().unstack().reindex(columns=list(result.quarters))
+    # "lower" keeps a median between a number and infinity from becoming infinite.
+    grouped = alive.groupby(["lab", "quarter"])["runway_quarters"]
+    middle = grouped.quantile(0.5, interpolation="lower").unstack().reindex(columns=list(result.quarters))
+    order = labs.groupby("lab")["revenue_usd"].sum().reindex(middle.index).sort_values(ascending=False).index
+    return middle.loc[order], (count.loc[order] * 2 > len(result.seeds)).to_numpy()
+
+
+def _colour_key(axes: Axes, names: Sequence[str], colours: Sequence[str]) -> None:
+    """A row of named colours above the axes."""
+    for number, (name, colour) in enumerate(zip(names, colours, strict=True)):
+        left = number / len(names)
+        axes.add_patch(_swatch(axes, left, colour))
+        axes.text(left + 0.028, 1.022, name, transform=axes.transAxes, fontsize=8, va="center", color=MUTED)
+
+
+def _swatch(axes: Axes, left: float, colour: str) -> matplotlib.patches.Rectangle:
+    return matplotlib.patches.Rectangle(
+        (left, 1.012), 0.02, 0.02, transform=axes.transAxes, color=colour, clip_on=False
+    )
+
+
+def _plural(count: int, noun: str) -> str:
+    numbers = ("No", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine")
+    return f"{numbers[count] if count < len(numbers) else count} {noun}{'' if count == 1 else 's'}"
+
+
+# kind: (name, marker, colour, size)
+MARKS: dict[str, tuple[str, str, str, float]] = {
+    "entry": ("entry", ">", "#3f90da", 34),
+    "release": ("release", "|", "#717581", 36),
+    "open": ("opens weights", "o", "#2f8f8b", 30),
+    "close": ("closes weights", "s", "#832db6", 24),
+    "paywall": ("paywall", "P", "#832db6", 36),
+    "round": ("funding round (larger: more USD)", "o", "#ffa90e", 0),
+    "failed_round": ("failed round", "x", "#e76300", 32),
+    "pivot": ("pivot", "D", "#a96b59", 22),
+    "restructuring": ("restructuring", "d", "#a96b59", 26),
+    "acquihire": ("acqui-hire", "<", "#bd1f01", 34),
+    "merger": ("merger", "*", "#bd1f01", 60),
+    "blocked_merger": ("blocked merger", "*", "#94a4a2", 60),
+    "winddown": ("wind-down", "X", "#bd1f01", 42),
+    "shock": ("shock", "v", "#1f2328", 34),
+}
+
+
+def timeline(result: Run) -> Figure:
+    """What happened to whom in the first seed."""
+    seed = result.seeds[0]
+    events = result.table("events")
+    events = events[events["replication"] == seed]
+    names = lab_names(result)
+    x = years(result.quarters)
+    figure, (axes,) = new_page(height=6.6)
+    exits = events["kind"].isin(["winddown", "acquihire", "merger"]).sum()
+    rounds = events.loc[events["kind"] == "round", "amount_usd"].sum()
+    words = Words(
+        f"{_plural(int(exits), 'exit')}, {dollars(rounds)} raised from {result.quarters[0]} to {result.quarters[-1]}"
+        if len(events)
+        else "No events in this run",
+        f"Events by lab in one simulated history (seed {seed})",
+    )
+    finish_page(figure, words, caption(result), left=0.165, headings=True)
+    if not len(events):
+        say_nothing(axes, f"seed {seed} has no events")
+        return figure
+    rows = list(dict.fromkeys(events.sort_values(["quarter", "lab"], kind="stable")["lab"]))
+    _draw_events(axes, events, rows, dict(zip(result.quarters, x, strict=True)))
+    axes.set_yticks(range(len(rows)), [names.get(lab, lab) or "market" for lab in rows], fontsize=7.5, color=INK)
+    axes.set_ylim(len(rows) - 0.4, -0.6)
+    axes.spines["left"].set_visible(False)
+    time_axis(axes, x)
+    axes.set_xlim(x[0] - 0.35, x[-1] + 0.2)
+    _mark_key(axes, [kind for kind in MARKS if (events["kind"] == kind).any()])
+    return figure
+
+
+def _draw_events(axes: Axes, events: pd.DataFrame, rows: Sequence[str], when: Mapping[str, float]) -> None:
+    place = {lab: row for row, lab in enumerate(rows)}
+    for order, kind in enumerate(("round", *(kind for kind in MARKS if kind != "round"))):
+        chosen = events[events["kind"] == kind]
+        _, marker, colour, size = MARKS[kind]
+        areas: float | np.ndarray = size
+        if kind == "round":
+            areas = np.clip(14 * np.sqrt(chosen["amount_usd"].to_numpy() / 1e8), 10, 420)
+        axes.scatter(
+            chosen["quarter"].map(when), chosen["lab"].map(place), s=areas, marker=marker, color=colour,
+            alpha=0.55 if kind == "round" else 1.0, lw=1.3 if marker in "|x" else 0, zorder=2 + order,
+        )  # fmt: skip
+
+
+def _mark_key(axes: Axes, kinds: Sequence[str]) -> None:
+    """A row of marks with their names above the axes; each name takes room by its length."""
+    left, per_letter = -0.12, 0.0098
+    widths = [0.035 + per_letter * len(MARKS[kind][0]) for kind in kinds]
+    rows, room = [0.0], 0.0
+    for width in widths:
+        room += width
+        if room > 1.12:
+            rows.append(0.0)
+            room = width
+    position, row = left, 0
+    for kind, width in zip(kinds, widths, strict=True):
+        if position + width > 1.0 + 1e-9 and position > left:
+            position, row = left, row + 1
+        name, marker, colour, size = MARKS[kind]
+        height = 1.02 + 0.032 * (len(rows) - 1 - row)
+        axes.scatter(
+            [position], [height], s=min(size or 36, 40), marker=marker, color=colour, transform=axes.transAxes,
+            clip_on=False, lw=1.3 if marker in "|x" else 0,
+        )  # fmt: skip
+        axes.text(position + 0.016, height, name, transform=axes.transAxes, fontsize=7.5, va="center", color=MUTED)
+        position += width
+
+
+FIGURES: dict[str, Callable[[Run], Figure]] = {
+    "market_share_by_lab": market_share_by_lab,
+    "market_share_fan": market_share_fan,
+    "openness": openness,
+    "lenses": lenses,
+    "hhi": hhi,
+    "gap": gap,
+    "training_cost": training_cost,
+    "price_frontier": price_frontier,
+    "runway": runway,
+    "timeline": timeline,
+}
+
+
+def draw(result: Run, name: str) -> Figure:
+    """One figure of a run. Raises KeyError for a name that is not in FIGURES."""
+    with matplotlib.rc_context(STYLE):
+        if not result.quarters:
+            figure, (axes,) = new_page()
+            say_nothing(axes, "this run has no quarter")
+            return figure
+        return FIGURES[name](result)
+
+
+def draw_all(result: Run, folder: Path, names: Iterable[str] | None = None) -> list[Path]:
+    """Draw the figures (all unless named) as PNG and SVG into a folder; the paths written."""
+    return [path for name in (names or FIGURES) for path in save_page(draw(result, name), folder, name)]
