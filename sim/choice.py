@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from sim.economics.adoption import arrival_probability
 from sim.economics.costs import integrator_engaged, scale_of_fixed_cost
-from sim.markets.menu import API, EDGE, PRIVATE, SELF, Catalogue, Menu
+from sim.economics.demand import cost_disutility
+from sim.markets.menu import API, EDGE, HOSTED, PRIVATE, SELF, Catalogue, Menu
 from sim.parameters import MODES, REGIONS, WORKLOADS, ModeParameters, Parameters
 from sim.population import EDGE_TYPE, NO_MODEL, Population
 from sim.quarters import DT
@@ -133,10 +134,9 @@ def pick_offer(utility: Single, none: Single, closed: int, dissimilarity: float,
     weight_shut, weight_free, weight_none = shut**power, np.maximum(free, 0.0) ** power, np.exp(none - top)
     position = uniform * (weight_shut + weight_free + weight_none)
     in_open = position >= weight_shut
-    with np.errstate(divide="ignore", invalid="ignore"):
-        level = np.where(
-            in_open, shut + (position - weight_shut) / weight_free * free, position / weight_shut * shut
-        )
+    tiny = np.finfo(np.float32).tiny
+    in_nest = np.where(in_open, (position - weight_shut) / (weight_free + tiny), position / (weight_shut + tiny))
+    level = np.where(in_open, shut + np.minimum(in_nest, 1.0) * free, in_nest * shut)
     row = (running <= level).sum(axis=0)
     last = np.where(in_open, utility.shape[0], closed) - 1
     none_taken = position >= weight_shut + weight_free
@@ -215,15 +215,15 @@ def _utilities(
 ) -> Single:
     """Utility (offers, buyers) of the given offers to the workloads of one type."""
     p = population.parameters
-    price = seen.going_price[kind]
     other = p.workloads[WORKLOADS[kind]].other_cost
-    cost = menu.catalogue.unit_cost[kind, menu.model[offers], menu.mode[offers]] / price
+    going = seen.going_price[kind] + other
+    cost = menu.catalogue.unit_cost[kind, menu.model[offers], menu.mode[offers]]
     attributes = _attributes(population, menu, seen, kind, offers)
     own = np.flatnonzero((menu.mode[offers] == SELF) | (menu.mode[offers] == EDGE))
     attributes[own, 1] = 0.0
     utility = attributes @ buyers.features[:, block]
-    fixed = buyers.own[np.where(menu.mode[offers[own]] == EDGE, 1, 0), block] / np.float32(price)
-    utility[own] -= buyers.sensitivity[block] * np.log(fixed + (cost[own] + other).astype(np.float32)[:, None])
+    fixed = buyers.own[np.where(menu.mode[offers[own]] == EDGE, 1, 0), block] / np.float32(going)
+    utility[own] -= buyers.sensitivity[block] * np.log(fixed + ((cost[own] + other) / going).astype(np.float32)[:, None])
     return np.asarray(utility)
 
 
@@ -236,11 +236,10 @@ def _attributes(population: Population, menu: Menu, seen: Conditions, kind: int,
     lab = c.lab[model]
     modes = [p.modes[name] for name in MODES]
     is_open = c.is_open[model]
-    cost = c.unit_cost[kind, model, mode] / seen.going_price[kind]
     columns = [
         common_utility(population, menu, seen, kind, offers),
-        -np.log(cost + work.other_cost),
-        work.error_cost * _of(modes, "accountability")[mode],
+        -cost_disutility(c.unit_cost[kind, model, mode], work.other_cost, seen.going_price[kind] + work.other_cost),
+        work.error_cost * accountability(modes, mode, is_open),
         -work.privacy * _of(modes, "exposure")[mode],
         -_of(modes, "operations")[mode],
         -_of(modes, "volatility")[mode] * (1.0 + seen.volatility[lab]),
@@ -279,6 +278,11 @@ def common_utility(population: Population, menu: Menu, seen: Conditions, kind: i
     shared = shared + d.control * _of(modes, "control")[mode] - d.latency * work.latency * _of(modes, "remote")[mode]
     shared = shared + seen.brand[lab] * s.brand
     return np.asarray(shared + d.interface * seen.seats[lab] * first_party * s.interface)
+
+
+def accountability(modes: list[ModeParameters], mode: Ints, is_open: NDArray[np.bool_]) -> Floats:
+    """How far a vendor answers for errors, 0-1; open weights at their developer's API count as at any host."""
+    return np.asarray(_of(modes, "accountability")[np.where(is_open & (mode == API), HOSTED, mode)])
 
 
 def _of(modes: list[ModeParameters], name: str) -> Floats:
@@ -321,7 +325,7 @@ def upgrade_gain(
     beta = p.demand.price_sensitivity * np.array([s.price_sensitivity for s in population.segments])[w.segment[rows]]
     worth = [
         value * catalogue.quality[kind, m]
-        - beta * np.log((catalogue.unit_cost[kind, m, mode] + fixed * going / budget) / going + other)
+        - beta * np.log(catalogue.unit_cost[kind, m, mode] + fixed * going / budget + other)
         for m in models
     ]
     return np.asarray(worth[1] - worth[0])

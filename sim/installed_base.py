@@ -30,10 +30,11 @@ def install(
     w.stage[rows] = PRODUCTION
     luck, timing = spread(draw, rows.size), spread(draw, rows.size)
     edge = w.type[rows] == EDGE_TYPE
+    at_edge_share = float(w.weight[rows[edge]].sum() / max(w.weight[rows].sum(), 1e-300))
     for region in range(len(REGIONS)):
         for at_edge in (False, True):
             here = np.flatnonzero((w.region[rows] == region) & (edge == at_edge))
-            weights = _weights(catalogue, parameters, region, at_edge)
+            weights = _weights(catalogue, parameters, region, at_edge, at_edge_share)
             if here.size == 0 or weights.sum() <= 0.0:
                 continue
             cumulative = np.cumsum(weights) / weights.sum()
@@ -43,8 +44,13 @@ def install(
     w.due[rows] = ends
 
 
-def _weights(catalogue: Catalogue, parameters: Parameters, region: int, at_edge: bool) -> Floats:
-    """Relative chance of each model: its lab's installed share, split over its models, with a bias for home."""
+def _weights(
+    catalogue: Catalogue, parameters: Parameters, region: int, at_edge: bool, at_edge_share: float
+) -> Floats:
+    """Relative chance of each model: its lab's installed share, split over its models, with a bias for home.
+
+    The edge runs open weights only, so elsewhere they get what is left of their installed share.
+    """
     base = parameters.installed_base
     share = np.array([base.shares.get(m.lab, 0.0) for m in catalogue.models])
     share = share / np.bincount(catalogue.lab)[catalogue.lab]
@@ -52,7 +58,10 @@ def _weights(catalogue: Catalogue, parameters: Parameters, region: int, at_edge:
     if REGIONS[region] == "china":
         share *= np.where(catalogue.is_open | (catalogue.region == region), 1.0, base.closed_china)
     if at_edge:
-        share *= ~np.isnan(catalogue.unit_cost[0, :, EDGE])
+        return np.asarray(share * ~np.isnan(catalogue.unit_cost[0, :, EDGE]))
+    whole = float(share[catalogue.is_open].sum() / max(share.sum(), 1e-300))
+    if 0.0 < whole:
+        share *= np.where(catalogue.is_open, max(0.0, whole - at_edge_share) / whole, 1.0)
     return np.asarray(share)
 
 

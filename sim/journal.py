@@ -605,12 +605,14 @@ def check_quarter(journal: Journal, quarter: int) -> list[IdentityResidual]:
     return _Audit(books, journal.name_of).residuals()
 
 
-def require_identities(journal: Journal, quarter: int) -> None:
-    """Raise IdentityError naming quarter, identity, agent and size of each identity broken in the quarter."""
-    broken = [r for r in check_quarter(journal, quarter) if r.broken]
+def require_identities(journal: Journal, quarter: int) -> list[IdentityResidual]:
+    """The residuals of `check_quarter`; IdentityError naming quarter, identity, agent and size of each broken one."""
+    residuals = check_quarter(journal, quarter)
+    broken = [r for r in residuals if r.broken]
     if broken:
         lines = [f"{r.name} is off by {r.residual:.6g} USD (gate {r.gate:.3g}) at {r.agent}" for r in broken]
         raise IdentityError(f"quarter {quarter}: " + "; ".join(lines))
+    return residuals
 
 
 class _Audit:

@@ -21,10 +21,13 @@ Ints = NDArray[np.int64]
 class Yardstick:
     """The fixed part of the measurement: which enterprises each population counts, and where the labs' keys stand.
 
-    `members` (populations, enterprises) holds each enterprise's weight where it is counted, else 0.
+    `stratum` numbers each enterprise's segment and whether it is in the US, `counted` (populations, strata) says 1 where
+    a population counts a stratum; `members` (populations, enterprises) holds weights where counted, else 0.
     """
 
     keys: ShareKeys
+    stratum: Ints
+    counted: Floats
     members: Floats
     lab_keys: tuple[str, ...]  # by position; the community last
     owner_keys: tuple[str, ...]
@@ -36,12 +39,13 @@ class Yardstick:
     ) -> Yardstick:
         """Membership of a population of enterprises in the populations that are reported."""
         e = population.enterprises
-        rows = []
-        for counted in POPULATIONS.values():
-            segment = np.array([name in counted.segments for name in population.segment_names])[e.segment]
-            region = np.array([name in counted.regions for name in REGIONS])[e.region]
-            rows.append(np.where(segment & region, e.weight, 0.0))
-        return cls(keys, np.stack(rows), labs, owners, homes)
+        segments = np.array(
+            [[name in p.segments for name in population.segment_names] for p in POPULATIONS.values()], np.float64
+        )
+        regions = np.array([[name in p.regions for name in REGIONS] for p in POPULATIONS.values()], np.float64)
+        counted = (segments[:, :, None] * regions[:, None, :]).reshape(len(POPULATIONS), -1)
+        stratum = e.segment.astype(np.int64) * len(REGIONS) + e.region
+        return cls(keys, stratum, counted, counted[:, stratum] * e.weight, labs, owners, homes)
 
 
 def model_keys(catalogue: Catalogue, stick: Yardstick) -> dict[str, Ints]:
@@ -65,56 +69,65 @@ def share_block(usage: Usage, catalogue: Catalogue, population: Population, stic
     Flows and deployments are sums over workloads. An enterprise is an adopter of every key it runs; its primary vendor
     is the key with most of its spending (the first of equals). Pilots count as use and spending, not as deployments.
     """
-    keys, n_pop = stick.keys, len(POPULATIONS)
-    block = np.full((n_pop, len(LENSES), len(keys)), np.nan)
-    position = {by: row[usage.model] for by, row in model_keys(catalogue, stick).items()}
+    keys = stick.keys
+    of_model = model_keys(catalogue, stick)
+    position = {by: row[usage.model] for by, row in of_model.items()}
     position["segment"] = _offset(keys, "segment", population.segment_names)[population.workloads.segment[usage.row]]
     position["workload"] = keys.index("workload").start + usage.kind.astype(np.int64)
     position["mode"] = keys.index("mode").start + usage.mode.astype(np.int64)
-    flows = flow_totals(usage, stick, position)
-    developer = list(POPULATIONS).index("developer")
-    for lens, name in enumerate(LENSES):
-        if name in ("adopters", "primary_vendor"):
-            continue
-        totals = flows["tokens" if name == "developer_tokens" else name]
-        block[:, lens] = totals[developer] if name == "developer_tokens" else totals
-    block[:, LENSES.index("adopters")], block[:, LENSES.index("primary_vendor")] = _reach(usage, stick, position)
-    return _normalised(block, usage, stick)
+    flows = flow_totals(usage, stick, of_model, position)
+    flows["developer_tokens"] = np.broadcast_to(flows["tokens"][list(POPULATIONS).index("developer")], (len(POPULATIONS), len(keys)))
+    flows["adopters"], flows["primary_vendor"] = _reach(usage, population.enterprises.weight, stick, position)
+    return _normalised(np.stack([flows[lens] for lens in LENSES], axis=1), usage, stick)
 
 
-def flow_totals(usage: Usage, stick: Yardstick, position: dict[str, Ints]) -> dict[str, Floats]:
-    """Sums (population, key) of each flow lens."""
-    member = stick.members[:, usage.enterprise] > 0.0
+def flow_totals(
+    usage: Usage, stick: Yardstick, of_model: dict[str, Ints], position: dict[str, Ints]
+) -> dict[str, Floats]:
+    """Sums (population, key) of each flow lens: by stratum and model first, then by what a model is."""
     values = {
         "api_spend": usage.api_spend,
         "total_spend": usage.spend,
         "tokens": usage.tokens,
         "deployments": np.where(usage.production, usage.weight, 0.0),
     }
-    size = len(stick.keys)
-    totals = {name: np.zeros((member.shape[0], size)) for name in values}
-    for column in position.values():
-        for name, value in values.items():
-            for i in range(member.shape[0]):
-                totals[name][i] += np.bincount(column[member[i]], value[member[i]], size)
+    strata, size = stick.counted.shape[1], len(stick.keys)
+    stratum = stick.stratum[usage.enterprise]
+    models = next(iter(of_model.values())).size
+    totals = {name: np.zeros((stick.counted.shape[0], size)) for name in values}
+    direct = [position[by] for by in position if by not in of_model]
+    for name, value in values.items():
+        table = np.bincount(stratum * models + usage.model, value, strata * models).reshape(strata, models)
+        by_model = stick.counted @ table
+        for column in of_model.values():
+            np.add.at(totals[name].T, column, by_model.T)
+        for column in direct:
+            table = np.bincount(stratum * size + column, value, strata * size).reshape(strata, size)
+            totals[name] += stick.counted @ table
     return totals
 
 
-def _reach(usage: Usage, stick: Yardstick, position: dict[str, Ints]) -> tuple[Floats, Floats]:
+def _reach(usage: Usage, weight: Floats, stick: Yardstick, position: dict[str, Ints]) -> tuple[Floats, Floats]:
     """Weighted counts (population, key) of enterprises that use a key, and of those for whom it is the first."""
-    size, count = len(stick.keys), stick.members.shape[1]
-    used = np.zeros((stick.members.shape[0], size))
+    strata, size = stick.counted.shape[1], len(stick.keys)
+    used = np.zeros((stick.counted.shape[0], size))
     first = np.zeros_like(used)
     spend = usage.spend
     for by, column in position.items():
         part = stick.keys.index(by)
         width = part.stop - part.start
-        table = np.bincount(usage.enterprise * width + column - part.start, spend, count * width).reshape(count, width)
-        used[:, part] = stick.members @ (table > 0.0)
-        best = table.argmax(axis=1)
-        buying = table[np.arange(count), best] > 0.0
-        for i, weight in enumerate(stick.members):
-            first[i, part] = np.bincount(best[buying], weight[buying], width)
+        pair = usage.enterprise * np.int64(width) + (column - part.start)
+        paid = np.bincount(pair, spend)
+        pairs = np.flatnonzero(paid)
+        who, key = np.divmod(pairs, width)
+        cell = stick.stratum[who] * width + key
+        used[:, part] = stick.counted @ np.bincount(cell, weight[who], strata * width).reshape(strata, width)
+        starts = np.flatnonzero(np.diff(who, prepend=-1))
+        most = np.repeat(np.maximum.reduceat(paid[pairs], starts), np.diff(starts, append=who.size)) if who.size else paid
+        ahead = np.flatnonzero(paid[pairs] == most)
+        ahead = ahead[np.flatnonzero(np.diff(who[ahead], prepend=-1))]
+        tops = np.bincount(cell[ahead], weight[who[ahead]], strata * width).reshape(strata, width)
+        first[:, part] = stick.counted @ tops
     return used, first
 
 
@@ -124,7 +137,7 @@ def _normalised(block: Floats, usage: Usage, stick: Yardstick) -> Floats:
     adopting[usage.enterprise] = True
     adopters = stick.members @ adopting
     overlap = LENSES.index("adopters")
-    for by in {by for by, _ in stick.keys.pairs}:
+    for by in dict(stick.keys.pairs):
         part = stick.keys.index(by)
         total = block[:, :, part].sum(axis=2)
         total[:, overlap] = adopters

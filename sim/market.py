@@ -17,7 +17,7 @@ from sim.economics.adoption import bass_step
 from sim.economics.technology import knowledge_step
 from sim.frontier import Frontier, leaked_knowledge, served_capability
 from sim.installed_base import install
-from sim.journal import IdentityResidual, Journal, check_quarter, require_identities
+from sim.journal import IdentityResidual, Journal, require_identities
 from sim.lenses import Yardstick, share_block
 from sim.markets import control, funding, invoices
 from sim.markets.menu import Catalogue, Menu, catalogue_of, menu_of
@@ -511,9 +511,7 @@ class Market(mesa.Model):
 
     def check_identities(self) -> None:
         """Every identity of the quarter, from the journal alone; a broken one stops the run."""
-        residuals = check_quarter(self.journal, self.quarter)
-        require_identities(self.journal, self.quarter)
-        self.residual = max(residuals, key=lambda r: r.residual)
+        self.residual = max(require_identities(self.journal, self.quarter), key=lambda r: r.residual)
 
     def record(self) -> None:
         """Write the quarter down."""
@@ -556,6 +554,10 @@ class Market(mesa.Model):
     def teacher(self) -> float:
         """Capability of the best model that can be distilled this quarter."""
         return self.frontier.teacher(self.quarter, self.parameters.technology.distillation_delay)
+
+    def best_knowledge(self, lab: Lab) -> float:
+        """Knowledge of the most knowledgeable other lab, or of the reference model's maker, 0, if that is more."""
+        return max((x.knowledge for x in self.active_labs if x is not lab), default=0.0)
 
     def capability_of(self, model: ReleasedModel) -> float:
         """Capability today of a model on the shelf."""

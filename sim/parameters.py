@@ -301,7 +301,7 @@ class WorkloadParameters(Section):
     privacy: float = number("x", "multiplies the buyer's privacy need", 0.0, 20.0)
     latency: float = number("-", "how much a remote model hurts, 0-1", 0.0, 1.0)
     customisation: float = number("x", "multiplies the worth of adaptable weights", 0.0, 20.0)
-    other_cost: float = number("-", "the task's other cost per token over the going price", 0.001, 20.0)
+    other_cost: float = number("USD per Mtok", "the task's other cost: people, integration, checks", 0.001, 1000.0)
     budget: float = number("x", "budget relative to the enterprise's average workload", 0.001, 1000.0)
     edge: bool = choice("runs on devices: the edge mode is open to it, and to it alone")
 

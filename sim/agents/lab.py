@@ -139,11 +139,19 @@ class Lab(mesa.Agent):
         return self.parameters.ownership != "independent"
 
     def enter(self) -> list[ReleasedModel]:
-        """Begin: what it knows follows from the capability of its first flagship; returns the models it opens with."""
+        """Begin with the capability and the run of the first flagship; returns the models it opens with.
+
+        What the lab knows is what its compute does not explain, at most as much as the most knowledgeable lab: a first
+        model may be lucky, but nobody enters ahead of the field.
+        """
         self.status = ACTIVE
         self.knowledge = self.parameters.capability - self._hardware_oom(self.parameters.first_run)
         self.seat_share = self.parameters.seats_initial
-        return self.release()
+        opening = self.release()
+        self.knowledge = min(self.knowledge, self.model.best_knowledge(self))
+        for fresh in opening:
+            fresh.knowledge = self.knowledge
+        return opening
 
     # ---- research
 
@@ -210,10 +218,8 @@ class Lab(mesa.Agent):
         last = self.last_release.get(tier)
         if last is None:
             return True
-        if now - last < t.minimum_interval:
-            return False
         mean = t.flagship_interval if tier == "flagship" else t.small_interval
-        chance = 1.0 / max(1.0, mean - t.minimum_interval + 1.0)  # geometric after the shortest interval
+        chance = release_chance(now - last, t.minimum_interval, mean)
         return bool(self.model.streams.generator(f"lab/{self.id}/release/{tier}", now).random() < chance)
 
     def finish_run(self, tier: Tier) -> ReleasedModel | None:
@@ -255,7 +261,7 @@ class Lab(mesa.Agent):
         """Capability of a run of this compute today; a small model is a distilled flagship."""
         t, s = self.model.parameters.technology, self.model.parameters.switches
         noise = 0.0
-        if s.run_noise:
+        if s.run_noise and self.last_release:  # what it enters with is known
             draw = self.model.streams.generator(f"lab/{self.id}/run/{tier}", self.model.quarter)
             noise = float(draw.standard_normal()) * t.run_noise
         share = t.distillation if s.distillation else 0.0
@@ -314,3 +320,9 @@ class Lab(mesa.Agent):
     def __repr__(self) -> str:
         return f"<Lab {self.id} {self.status} {quarter_label(self.model.quarter)}>"
 
+
+
+def release_chance(age: int, shortest: int, mean: float) -> float:
+    """Chance that a run of `age` quarters ends now, so that intervals are uniform from the shortest to 2 mean - shortest."""
+    left = 2.0 * mean - shortest - age
+    return 0.0 if age < shortest else 1.0 / max(1.0, left + 1.0)

@@ -44,6 +44,7 @@ class Usage:
     operations: Floats  # to staff
     integration: Floats  # to integrators
     services: Floats  # to the developer of the open weights it runs
+    metered: Floats  # paid by the token in any mode: what the going price is made of
     budget: Floats  # what it would spend at the going price
 
     @property
@@ -105,15 +106,20 @@ def usage_of(population: Population, catalogue: Catalogue, seen: Conditions, ser
         operations=np.where(in_house, own.operations * part, 0.0),
         integration=np.where(in_house, own.integrator * part, np.where(at_edge, own.edge * part, 0.0)),
         services=rate * (hosting + running),
+        metered=np.where(at_edge, 0.0, bill),
         budget=budget * part,
     )
 
 
 def going_prices(before: Floats, usage: Usage, inertia: float) -> Floats:
-    """USD per Mtok that workloads of each type paid on average this quarter, smoothed with last quarter's."""
-    tokens = np.bincount(usage.kind, usage.tokens, len(WORKLOADS))
-    spend = np.bincount(usage.kind, usage.spend, len(WORKLOADS))
-    now = np.where((tokens > 0) & (spend > 0), spend / np.where(tokens > 0, tokens, 1.0), before)
+    """USD per Mtok that workloads of each type paid by the token, smoothed with last quarter's going price.
+
+    Fixed costs of own servers and the edge, where no token has a price, are left out: they do not fall with volume, and
+    volume is the budget over this price.
+    """
+    tokens = np.bincount(usage.kind, np.where(usage.metered > 0.0, usage.tokens, 0.0), len(WORKLOADS))
+    spend = np.bincount(usage.kind, usage.metered, len(WORKLOADS))
+    now = np.where(tokens > 0.0, spend / np.where(tokens > 0.0, tokens, 1.0), before)
     return np.asarray(before**inertia * now ** (1.0 - inertia))
 
 
@@ -143,7 +149,7 @@ def believed_demand(
         shares=own / np.where(total > 0, total, 1.0),
         weights=total * going ** (elasticity - 1.0),
         owner=np.unique([m.position for m in products], return_inverse=True)[1],
-        form=LogPrice(d.price_sensitivity, other * going, elasticity),
+        form=LogPrice(d.price_sensitivity, other, elasticity),
         exposure=exposure(parameters),
         minimum_elasticity=pricing.minimum_elasticity,
     )
