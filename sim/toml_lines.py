@@ -17,7 +17,7 @@ from typing import Any
 MAX_BYTES = 1_000_000
 MAX_LINE = 5_000
 MAX_DEPTH = 12
-MAX_KEYS = 50_000
+MAX_KEYS = 20_000
 MAX_VALUES = 100_000
 MAX_BARE = 100
 _LONGEST_QUOTE = 60
@@ -28,7 +28,7 @@ _TOKEN = re.compile(
     r"""
       (?P<space>[ \t\r]++)
     | (?P<comment>\#[^\n]*+)
-    | (?P<newline>\n)
+    | (?P<newline>\n(?:[ \t\r\n]|\#[^\n]*+)*+)
     | (?P<text>\"\"\"[^"\\]*+(?:(?:\\[\s\S]|"{1,2}(?!"))[^"\\]*+)*+\"\"\""{0,2}
               |'''[^']*+(?:'{1,2}(?!')[^']*+)*+''''{0,2}
               |"(?!"")(?:[^"\\\n]|\\.)*+"
@@ -209,7 +209,7 @@ class _Scan:
         if kind == "mark":
             return self._mark(token)
         if kind == "newline":
-            return self._newline()
+            return self._newline(token.count("\n"))
         if kind == "bare" and len(token) > MAX_BARE:
             reason = f"'{token[:12]}...' has {len(token):,} characters; no number or key is that long"
             raise TomlError(self.line, reason)
@@ -219,8 +219,8 @@ class _Scan:
             return taken
         return True
 
-    def _newline(self) -> bool:
-        self.line += 1
+    def _newline(self, count: int) -> bool:
+        self.line += count
         if len(self.frames) > 1:
             return True
         finished = self.state in ("done", "tail") or (self.state == "key" and not self.parts)

@@ -93,6 +93,7 @@ CASES = [
     # what fits together
     Bad("validator of the whole", LAB + "cash = 1\nparent = 'nobody'", 4, "labs.openai.parent", "no lab 'nobody'"),
     Bad("validator of a row", BASE + "\n[[shocks]]\nquarter = 'x'", 3, "shocks.1", "either 'value' or 'factor'"),
+    Bad("no validator on half a row", BASE + "[[shocks]]\nquarter = 'x'\nfactor = nan", 4, "shocks.1.factor", "finite"),
     # title and family
     Bad("title no text", BASE + "title = 3", 2, "title", "expected a text"),
     Bad("empty title", BASE + "title = ''", 2, "title", "not empty"),
@@ -100,6 +101,7 @@ CASES = [
     Bad("extends no text", "extends = 3", 1, "extends", "was given 3"),
     Bad("extends nothing", "\nextends = ''", 2, "extends", "name of a scenario"),
     Bad("extends unknown", "extends = 'baselin'", 1, "extends", "did you mean 'baseline'?"),
+    Bad("family first", "extends = 'baselin'\n[[shocks]]\nquarter = 'x'", 1, "extends", "did you mean 'baseline'?"),
     Bad("extends itself", "extends = 'my.toml'", 1, "extends", "goes round in a circle: my.toml -> my.toml"),
     Bad("extends a file elsewhere", "extends = '../own/x.toml'", 1, "extends", "in the folder of this"),
     Bad("extends an absolute path", "extends = '/etc/passwd'", 1, "extends", "in the folder of this"),

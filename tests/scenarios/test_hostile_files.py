@@ -24,14 +24,14 @@ from sim.scenario import ScenarioError, load_scenario
 resource.setrlimit(resource.RLIMIT_AS, (1_500_000_000, 1_500_000_000))
 result = {}
 for path in sys.argv[1:]:
-    start = time.perf_counter()
+    start = time.process_time()
     try:
         load_scenario(path)
         outcome = "loaded"
     except ScenarioError as error:
         outcome = str(error)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024 if sys.platform == "linux" else 1024 * 1024)
-    result[path] = (time.perf_counter() - start, peak, outcome)
+    result[path] = (time.process_time() - start, peak, outcome)
 print(json.dumps(result))
 """
 
@@ -80,7 +80,7 @@ HOSTILE = {
 
 
 def probe(folder: Path) -> dict[str, tuple[float, float, str]]:
-    """Seconds, peak of memory so far (MB) and outcome for each hostile file, by its name."""
+    """Seconds of CPU, peak of memory so far (MB) and outcome for each hostile file, by its name."""
     paths = [folder / f"{name}.toml" for name in HOSTILE]
     for path, text in zip(paths, HOSTILE.values(), strict=True):
         path.write_text(text)

@@ -197,7 +197,8 @@ def test_the_hash_is_of_values_alone(load: Load) -> None:
     assert load(BASE + "title = 'other'\ntechnology.growth = { value = 2.40, source = 'mine' }").hash == baseline.hash
     assert load(BASE + "[technology]\ngrowth = 2.400001").hash != baseline.hash
     assert load(BASE + "remove = ['labs.mistral']").hash != baseline.hash
-    assert load(BASE + "shocks = [{quarter = '2024Q1', factor = 0.5, source = 'mine'}]").hash == baseline.hash
+    again = "rounds = [{ quarter = '2023Q1', amount = 1_000_000_000, backers = { microsoft = 1 }, source = 'mine' }]"
+    assert load(BASE + "[labs.openai]\n" + again).hash == baseline.hash
 
 
 def test_dos_line_ends_are_fine(load: Load, toy_text: str) -> None:

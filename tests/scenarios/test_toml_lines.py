@@ -140,6 +140,17 @@ def test_the_scanner_never_disagrees_with_the_parser_on_what_is_toml(text: str) 
         assert parse_toml(text).tree == tomllib.loads(text)
 
 
+def test_nesting_too_deep_for_the_parser_is_an_error_of_the_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Kills the mutant that lets RecursionError out, which a caller deep in its own stack can meet at any nesting."""
+
+    def overflow(text: str) -> None:
+        raise RecursionError
+
+    monkeypatch.setattr(tomllib, "loads", overflow)
+    with pytest.raises(TomlError, match="nested too deeply"):
+        parse_toml("x = [[1]]")
+
+
 @given(st.binary(max_size=80))
 def test_any_bytes_are_text_or_a_toml_error(data: bytes) -> None:
     """Kills the mutant that lets UnicodeDecodeError out."""
