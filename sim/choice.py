@@ -126,7 +126,8 @@ def pick_offer(utility: Single, none: Single, closed: int, dissimilarity: float,
     scale = np.float32(1.0 / dissimilarity)
     top = np.maximum(utility.max(axis=0, initial=UNAVAILABLE), none)
     running = np.exp((utility - top) * scale)
-    np.cumsum(running, axis=0, out=running)
+    for row in range(1, running.shape[0]):  # a running sum over rows: faster than cumsum across a C-ordered block
+        running[row] += running[row - 1]
     whole = running[-1]
     shut = running[closed - 1] if closed > 0 else np.zeros_like(whole)
     free = whole - shut if closed < utility.shape[0] else np.zeros_like(whole)
@@ -137,17 +138,21 @@ def pick_offer(utility: Single, none: Single, closed: int, dissimilarity: float,
     tiny = np.finfo(np.float32).tiny
     in_nest = np.where(in_open, (position - weight_shut) / (weight_free + tiny), position / (weight_shut + tiny))
     level = np.where(in_open, shut + np.minimum(in_nest, 1.0) * free, in_nest * shut)
-    row = (running <= level).sum(axis=0)
+    below = (running <= level).sum(axis=0)
     last = np.where(in_open, utility.shape[0], closed) - 1
     none_taken = position >= weight_shut + weight_free
-    return np.where(none_taken, NO_MODEL, np.minimum(row, last))
+    return np.where(none_taken, NO_MODEL, np.minimum(below, last))
 
 
 @dataclass(frozen=True)
 class _Buyers:
-    """Features of due workloads, columns in type order; `own` what running weights oneself costs per Mtok."""
+    """Features of due workloads, columns in type order, and the attributes of the menu that they meet.
+
+    `own` is what running weights oneself costs per Mtok besides compute.
+    """
 
     features: Single  # (features, workloads)
+    attributes: Single  # (offers, features): of the whole menu, for the features that come after the types' own
     none: Single  # utility of the outside option
     sensitivity: Single  # beta
     own: Single  # (2, workloads): fixed USD per Mtok self-hosted and at the edge
@@ -170,10 +175,9 @@ class _Buyers:
         if s.switching_costs:
             leave = (d.switching_cost * by_segment["switching"] * switching * (w.lab[rows] >= 0)).astype(np.float32)
         stay = np.float32(d.mode_switching_ratio) * leave
-        labs = np.unique(menu.lab)
         position = np.full(seen.brand.size + 1, -1, np.int64)
-        position[labs] = np.arange(labs.size)
-        vendor = seen.taste[np.ix_(labs, who)]
+        position[menu.labs] = np.arange(menu.labs.size)
+        vendor = seen.taste[np.ix_(menu.labs, who)]
         home = position[w.lab[rows]]
         known = np.flatnonzero(home >= 0)
         vendor[home[known], known] += leave[known]
@@ -202,6 +206,7 @@ class _Buyers:
                     vendor,
                 )
             ),
+            attributes=_attributes(population, menu, seen),
             none=leave + stay,
             sensitivity=beta,
             own=np.stack(
@@ -214,11 +219,10 @@ def _utilities(
     population: Population, menu: Menu, seen: Conditions, kind: int, offers: Ints, buyers: _Buyers, block: slice
 ) -> Single:
     """Utility (offers, buyers) of the given offers to the workloads of one type."""
-    p = population.parameters
-    other = p.workloads[WORKLOADS[kind]].other_cost
+    other = population.parameters.workloads[WORKLOADS[kind]].other_cost
     going = seen.going_price[kind] + other
     cost = menu.catalogue.unit_cost[kind, menu.model[offers], menu.mode[offers]]
-    attributes = _attributes(population, menu, seen, kind, offers)
+    attributes = np.concatenate((_type_attributes(population, menu, seen, kind, offers), buyers.attributes[offers]), axis=1)
     own = np.flatnonzero((menu.mode[offers] == SELF) | (menu.mode[offers] == EDGE))
     attributes[own, 1] = 0.0
     utility = attributes @ buyers.features[:, block]
@@ -227,39 +231,48 @@ def _utilities(
     return np.asarray(utility)
 
 
-def _attributes(population: Population, menu: Menu, seen: Conditions, kind: int, offers: Ints) -> Single:
-    """Attributes (offers, features) that meet the buyers' features, in the same order."""
+def _type_attributes(population: Population, menu: Menu, seen: Conditions, kind: int, offers: Ints) -> Single:
+    """Attributes (offers, features) that depend on the type of work, in the order of the buyers' first features."""
     p = population.parameters
-    d, work = p.demand, p.workloads[WORKLOADS[kind]]
+    work = p.workloads[WORKLOADS[kind]]
     c = menu.catalogue
     model, mode = menu.model[offers], menu.mode[offers]
-    lab = c.lab[model]
     modes = [p.modes[name] for name in MODES]
-    is_open = c.is_open[model]
     columns = [
         common_utility(population, menu, seen, kind, offers),
         -cost_disutility(c.unit_cost[kind, model, mode], work.other_cost, seen.going_price[kind] + work.other_cost),
-        work.error_cost * accountability(modes, mode, is_open),
+        work.error_cost * accountability(modes, mode, c.is_open[model]),
         -work.privacy * _of(modes, "exposure")[mode],
+    ]
+    return np.stack(columns, axis=1).astype(np.float32)
+
+
+def _attributes(population: Population, menu: Menu, seen: Conditions) -> Single:
+    """Attributes (offers, features) that are the same for every type of work, in the order of the other features."""
+    p = population.parameters
+    d, c, mode = p.demand, menu.catalogue, menu.mode
+    modes = [p.modes[name] for name in MODES]
+    is_open, origin = c.is_open[menu.model], c.region[menu.model]
+    columns = [
         -_of(modes, "operations")[mode],
-        -_of(modes, "volatility")[mode] * (1.0 + seen.volatility[lab]),
+        -_of(modes, "volatility")[mode] * (1.0 + seen.volatility[menu.lab]),
         is_open.astype(np.float64),
     ]
     remain = np.where((mode == SELF) | (mode == EDGE), d.in_house_distrust, 1.0)
     for name in REGIONS:
-        distrust = np.array([p.regions[name].distrust.get(origin, 0.0) for origin in REGIONS])
-        columns.append(-distrust[c.region[model]] * remain)
+        distrust = np.array([p.regions[name].distrust.get(home, 0.0) for home in REGIONS])
+        columns.append(-distrust[origin] * remain)
     for name in REGIONS:
         region = p.regions[name]
-        speaks = np.array([region.language.get(origin, 0.0) for origin in REGIONS]) * p.switches.origin
-        banned = np.array([region.banned.get(origin, False) for origin in REGIONS])
-        liked = d.language_fit * speaks[c.region[model]] + d.transparency * region.transparency * is_open
-        columns.append(np.where(banned[c.region[model]], UNAVAILABLE, liked))
+        speaks = np.array([region.language.get(home, 0.0) for home in REGIONS]) * p.switches.origin
+        banned = np.array([region.banned.get(home, False) for home in REGIONS])
+        liked = d.language_fit * speaks[origin] + d.transparency * region.transparency * is_open
+        columns.append(np.where(banned[origin], UNAVAILABLE, liked))
     for i, (name, segment) in enumerate(zip(population.segment_names, population.segments, strict=True)):
-        follow = d.peers * segment.peers * seen.peers[i, lab] if p.switches.peers else np.zeros(offers.size)
-        columns.append(follow - d.licence_threshold * c.threshold[model] * (name in LARGE_SEGMENTS))
+        follow = d.peers * segment.peers * seen.peers[i, menu.lab] if p.switches.peers else np.zeros(menu.size)
+        columns.append(follow - d.licence_threshold * c.threshold[menu.model] * (name in LARGE_SEGMENTS))
     columns += list((mode[None, :] == np.arange(len(MODES))[:, None]).astype(np.float64))
-    columns += list((lab[None, :] == np.unique(menu.lab)[:, None]).astype(np.float64))
+    columns += list((menu.lab[None, :] == menu.labs[:, None]).astype(np.float64))
     return np.stack(columns, axis=1).astype(np.float32)
 
 

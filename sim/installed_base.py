@@ -47,22 +47,23 @@ def install(
 def _weights(
     catalogue: Catalogue, parameters: Parameters, region: int, at_edge: bool, at_edge_share: float
 ) -> Floats:
-    """Relative chance of each model: its lab's installed share, split over its models, with a bias for home.
+    """Chance of each model in a region: its lab's installed share, split over its models, with a bias for home.
 
-    The edge runs open weights only, so elsewhere they get what is left of their installed share.
+    The bias shifts shares between labs, not between open and closed; the edge runs open weights only, so elsewhere they
+    get what is left of their installed share.
     """
-    base = parameters.installed_base
+    base, is_open = parameters.installed_base, catalogue.is_open
     share = np.array([base.shares.get(m.lab, 0.0) for m in catalogue.models])
     share = share / np.bincount(catalogue.lab)[catalogue.lab]
-    share *= np.where(catalogue.region == region, base.home_bias, 1.0)
+    local = share * np.where(catalogue.region == region, base.home_bias, 1.0)
     if REGIONS[region] == "china":
-        share *= np.where(catalogue.is_open | (catalogue.region == region), 1.0, base.closed_china)
+        local *= np.where(is_open | (catalogue.region == region), 1.0, base.closed_china)
     if at_edge:
-        return np.asarray(share * ~np.isnan(catalogue.unit_cost[0, :, EDGE]))
-    whole = float(share[catalogue.is_open].sum() / max(share.sum(), 1e-300))
-    if 0.0 < whole:
-        share *= np.where(catalogue.is_open, max(0.0, whole - at_edge_share) / whole, 1.0)
-    return np.asarray(share)
+        return np.asarray(local * ~np.isnan(catalogue.unit_cost[0, :, EDGE]))
+    opened = max(0.0, float(share[is_open].sum()) - at_edge_share)
+    for camp, total in ((is_open, opened), (~is_open, float(share[~is_open].sum()))):
+        local[camp] *= total / max(float(local[camp].sum()), 1e-300)
+    return local
 
 
 def _start(population: Population, catalogue: Catalogue, rows: Ints, chosen: Ints, at_edge: bool) -> None:

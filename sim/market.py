@@ -146,6 +146,7 @@ class Market(mesa.Model):
         self.sold: dict[int, Floats] = {}
         self.submarkets = np.zeros(len(WORKLOADS))
         self._serve_community()
+        self.teacher = self.frontier.teacher(self.quarter, p.technology.distillation_delay)  # best model to distil
         for lab in self.roster:
             if lab.entry <= self.first_quarter:
                 self._enter(lab)
@@ -257,6 +258,7 @@ class Market(mesa.Model):
 
     def labs_release_and_retire(self) -> None:
         """Founders of the quarter enter, finished runs become models, old models go."""
+        self.teacher = self.frontier.teacher(self.quarter, self.parameters.technology.distillation_delay)
         for lab in self.roster:
             if lab.status == NOT_ENTERED and lab.entry == self.quarter:
                 self._enter(lab)
@@ -550,10 +552,6 @@ class Market(mesa.Model):
         if not self._enterprises:
             self._enterprises = [Enterprise(self, i) for i in range(self.population.enterprises.count)]
         return self.agents_by_type[Enterprise]
-
-    def teacher(self) -> float:
-        """Capability of the best model that can be distilled this quarter."""
-        return self.frontier.teacher(self.quarter, self.parameters.technology.distillation_delay)
 
     def best_knowledge(self, lab: Lab) -> float:
         """Knowledge of the most knowledgeable other lab, or of the reference model's maker, 0, if that is more."""

@@ -220,6 +220,8 @@ class Lab(mesa.Agent):
             return True
         mean = t.flagship_interval if tier == "flagship" else t.small_interval
         chance = release_chance(now - last, t.minimum_interval, mean)
+        if chance in (0.0, 1.0):
+            return chance == 1.0
         return bool(self.model.streams.generator(f"lab/{self.id}/release/{tier}", now).random() < chance)
 
     def finish_run(self, tier: Tier) -> ReleasedModel | None:
@@ -265,7 +267,7 @@ class Lab(mesa.Agent):
             draw = self.model.streams.generator(f"lab/{self.id}/run/{tier}", self.model.quarter)
             noise = float(draw.standard_normal()) * t.run_noise
         share = t.distillation if s.distillation else 0.0
-        whole = float(capability(oom, self.knowledge, self.model.teacher(), share, noise))
+        whole = float(capability(oom, self.knowledge, self.model.teacher, share, noise))
         return whole - (t.small_lag if tier == "small" else 0.0)
 
     def serving_cost_of(self, compute_oom: float, tier: Tier) -> float:

@@ -248,8 +248,12 @@ def _climb(
     before = demand.form.disutility(prices)
     rest = np.maximum(0.0, 1.0 - _firm_sums(demand.shares, demand.owner)) + np.finfo(np.float64).tiny
     exposure = np.reshape(demand.exposure, (-1, 1))
-    trial = np.maximum(prices, demand.cost)  # no best response sells below cost, and from above the map stays above
-    step, bound, last = np.ones(prices.shape), np.full(prices.shape, _FIRST_STEP_BOUND), np.zeros(prices.shape)
+    trial, step, bound, last = (
+        prices,
+        np.ones(prices.shape),
+        np.full(prices.shape, _FIRST_STEP_BOUND),
+        np.zeros(prices.shape),
+    )
     for _ in range(rounds):
         odds = np.exp(np.minimum(before - demand.form.disutility(trial), _LARGEST_EXPONENT))
         drawn = demand.shares * odds
@@ -260,6 +264,7 @@ def _climb(
         if not unsettled.any():
             return target, at_floor, True
         step, bound = _secant_step(step, change, last, bound)
+        # No best response sells below cost, and from prices above it the map stays above.
         trial, last = np.where(unsettled, np.maximum(trial + step * change, demand.cost), trial), change
     return target, at_floor, False
 

@@ -51,11 +51,9 @@ class Menu:
     catalogue: Catalogue
     model: Ints
     mode: Ints
+    lab: Ints
+    labs: Ints  # those on the menu, each once, in order
     closed: int  # how many of the offers are closed
-
-    @property
-    def lab(self) -> Ints:
-        return np.asarray(self.catalogue.lab[self.model])
 
     @property
     def size(self) -> int:
@@ -121,4 +119,5 @@ def menu_of(catalogue: Catalogue) -> Menu:
     model, mode = np.nonzero(sold & newest[:, None])
     order = np.lexsort((mode, model, catalogue.lab[model], catalogue.is_open[model]))
     model, mode = model[order], mode[order]
-    return Menu(catalogue, model, mode, int((~catalogue.is_open[model]).sum()))
+    lab = catalogue.lab[model]
+    return Menu(catalogue, model, mode, lab, np.flatnonzero(np.bincount(lab)), int((~catalogue.is_open[model]).sum()))
