@@ -76,10 +76,10 @@ def finish_page(
     left, right: edges of the axes as fractions of the page (labels need room); headings: panels have one each.
     """
     height = figure.get_size_inches()[1]
-    title = textwrap.fill(words.title, 66)
+    title = textwrap.fill(words.title, 68)
     lines = title.count("\n") + 1
     subtitle = textwrap.fill(words.subtitle, 118)
-    top = 1 - (0.16 + 0.235 * lines + 0.175 * (subtitle.count("\n") + 1) + (0.42 if headings else 0.22)) / height
+    top = 1 - (0.16 + 0.235 * lines + 0.175 * (subtitle.count("\n") + 1) + (0.36 if headings else 0.22)) / height
     figure.text(0.02, 1 - 0.12 / height, title, fontsize=13, fontweight="bold", va="top", linespacing=1.15)
     figure.text(0.02, 1 - (0.17 + 0.235 * lines) / height, subtitle, fontsize=9, color=MUTED, va="top")
     notes = textwrap.fill(f"{words.notes} {caption}".strip(), 162)

@@ -49,15 +49,17 @@ PUBLISHED = (
     (2025.0, 0.46, "enterprises that prefer open models (a16z 2024)"),
     (2025.75, 0.70, "commercial AI applications (estimate of 2025)"),
 )
-LENS_NAMES = {
-    "api_spend": "API spend",
-    "total_spend": "total spend",
-    "tokens": "tokens",
-    "deployments": "deployments",
-    "adopters": "enterprises using any",
-    "primary_vendor": "primary vendor",
-    "developer_tokens": "developers' tokens",
-}
+# (lens, population, name): the yardsticks of the figure `lenses`.
+YARDSTICKS = (
+    ("api_spend", "all", "API spend"),
+    ("total_spend", "all", "total spend"),
+    ("tokens", "all", "tokens"),
+    ("deployments", "all", "deployments"),
+    ("adopters", "all", "enterprises using any"),
+    ("primary_vendor", "all", "primary vendor"),
+    ("deployments", "enterprise", "deployments of\nlarger enterprises"),
+    ("developer_tokens", "all", "developers' tokens"),
+)
 
 
 # ---- reading the run ----
@@ -289,10 +291,10 @@ def lenses(result: Run) -> Figure:
     x = years(result.quarters)
     figure, (axes,) = new_page()
     labels, lines = [], []
-    for (lens, name), colour in zip(LENS_NAMES.items(), SERIES, strict=False):
-        keys, values = shares_of(result, lens, "openness")
+    for (lens, population, name), colour in zip(YARDSTICKS, SERIES, strict=True):
+        keys, values = shares_of(result, lens, "openness", population)
         median = quantile(values[:, keys.index("open")], 0.5)
-        line(axes, x, median, colour)
+        line(axes, x, median, colour, dashed=population != "all")
         labels.append(Label(_last(median), name, colour))
         lines.append(median)
     axes.set_ylim(0, 1)
@@ -301,7 +303,7 @@ def lenses(result: Run) -> Figure:
     spread = f"{100 * min(finite):.0f} to {100 * max(finite):.0f} %" if finite else "nothing"
     words = Words(
         f"One market, many yardsticks: open models hold {spread} in {result.quarters[-1]}",
-        "Share of open weights by what is counted, all buyers, "
+        "Share of open weights by what is counted, "
         + ("one seed" if len(result.seeds) == 1 else f"median of {len(result.seeds)} seeds")
         + "; diamonds: published shares, which count different things",
         "Published: Menlo Ventures 2024 (S1-02); 46 % as attributed to a16z 2024, a preference and no market share "
@@ -382,10 +384,8 @@ def gap(result: Run) -> Figure:
         else:
             axes.axhline(0, color=MUTED, lw=0.8)
         axes.set_title(unit, loc="left", fontsize=9.5, fontweight="bold", color=ink(SERIES[2]), pad=4)
-    lead = "trails" if ends[0] >= 0 else "leads"
-    months = f" and {ends[1]:.1f} months" if np.isfinite(ends[1]) else ""
     words = Words(
-        f"The best open model {lead} by {abs(ends[0]):.0f} Elo points{months} in {result.quarters[-1]}",
+        f"The best open model {_gap_words(*ends)} in {result.quarters[-1]}",
         f"Best closed less best open model served; {fan_words(len(result.seeds))}",
         "Months: time since the first closed model had what the best open one has now.",
     )
@@ -395,6 +395,15 @@ def gap(result: Run) -> Figure:
         time_axis(axes, x)
         label_right(axes, x[-1], [Label(end, f"{end:,.1f}" if end < 20 else f"{end:,.0f}", SERIES[2])], 8)
     return figure
+
+
+def _gap_words(elo: float, months: float) -> str:
+    """Who is ahead, in a headline; ten points of Elo are a coin's toss."""
+    if abs(elo) < 10:
+        return "is level with the best closed one"
+    if elo < 0:
+        return f"leads by {-elo:.0f} Elo points"
+    return f"trails by {elo:.0f} Elo points" + (f" and {months:.1f} months" if np.isfinite(months) else "")
 
 
 def training_cost(result: Run) -> Figure:
@@ -408,7 +417,7 @@ def training_cost(result: Run) -> Figure:
     end, ratio = _last(record), _last(record) / _last(trend)
     against = f"{percent(ratio)} of" if ratio < 1.95 else f"{ratio:.1f} times"
     words = Words(
-        f"The dearest training run costs {dollars(end)} by {result.quarters[-1]}, {against} the trend",
+        f"The dearest training run costs {dollars(end)} by {result.quarters[-1]}: {against} trend",
         f"Compute cost of the final training run, nominal US dollars, log scale; {fan_words(len(result.seeds))}",
         "Trend: X*, the price of staying on the path of training cost growth; record: dearest model released so far.",
     )
@@ -481,7 +490,7 @@ def runway(result: Run) -> Figure:
     names = lab_names(result)
     short = int((table.iloc[:, -1] < 4).sum()) if len(table) else 0
     words = Words(
-        f"{_plural(short, 'lab')} with less than a year of cash left at the end of {result.quarters[-1]}",
+        f"{_count(short, 'lab')} {'have' if short > 1 else 'has'} less than a year of cash in {result.quarters[-1]}",
         "Cash over the quarter's burn, in quarters; "
         + (
             "one seed"
@@ -538,15 +547,16 @@ def _swatch(axes: Axes, left: float, colour: str) -> matplotlib.patches.Rectangl
     )
 
 
-def _plural(count: int, noun: str) -> str:
+def _count(count: int, noun: str) -> str:
+    """A small number in words at the head of a sentence."""
     numbers = ("No", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine")
-    return f"{numbers[count] if count < len(numbers) else count} {noun}{'' if count == 1 else 's'}"
+    return f"{numbers[count] if count < len(numbers) else count} {noun}{'s' if count > 1 else ''}"
 
 
 # kind: (name, marker, colour, size)
 MARKS: dict[str, tuple[str, str, str, float]] = {
-    "entry": ("entry", ">", "#3f90da", 34),
     "release": ("release", "|", "#717581", 36),
+    "entry": ("entry", ">", "#3f90da", 34),
     "open": ("opens weights", "o", "#2f8f8b", 30),
     "close": ("closes weights", "s", "#832db6", 24),
     "paywall": ("paywall", "P", "#832db6", 36),
@@ -573,7 +583,7 @@ def timeline(result: Run) -> Figure:
     exits = events["kind"].isin(["winddown", "acquihire", "merger"]).sum()
     rounds = events.loc[events["kind"] == "round", "amount_usd"].sum()
     words = Words(
-        f"{_plural(int(exits), 'exit')}, {dollars(rounds)} raised from {result.quarters[0]} to {result.quarters[-1]}"
+        f"{_count(int(exits), 'exit')}, {dollars(rounds)} raised from {result.quarters[0]} to {result.quarters[-1]}"
         if len(events)
         else "No events in this run",
         f"Events by lab in one simulated history (seed {seed})",
@@ -583,6 +593,7 @@ def timeline(result: Run) -> Figure:
         say_nothing(axes, f"seed {seed} has no events")
         return figure
     rows = list(dict.fromkeys(events.sort_values(["quarter", "lab"], kind="stable")["lab"]))
+    rows.sort(key=lambda lab: lab == "")  # shocks, which hit no lab in particular, come last
     _draw_events(axes, events, rows, dict(zip(result.quarters, x, strict=True)))
     axes.set_yticks(range(len(rows)), [names.get(lab, lab) or "market" for lab in rows], fontsize=7.5, color=INK)
     axes.set_ylim(len(rows) - 0.4, -0.6)

@@ -8,7 +8,7 @@ import signal
 import numpy as np
 
 from sim import measures
-from sim.parameters import COMMUNITY, MODES, REGIONS, SEGMENTS, WORKLOADS
+from sim.parameters import COMMUNITY, MODES, SEGMENTS, WORKLOADS
 from sim.quarters import quarter_label, quarter_number
 from sim.records import COLUMNS, LENSES, POPULATIONS, Event, Records, share_keys
 
@@ -62,7 +62,12 @@ class FakeMarket:
                     ("region_and_openness", f"{regions[i]}_{kind}"),
                 ):
                     block[:, ell, self.keys.position(by, key)] += weight[i]
-            for by, keys in (("tier", ("flagship", "small")), ("segment", SEGMENTS), ("workload", WORKLOADS), ("mode", MODES)):
+            for by, keys in (
+                ("tier", ("flagship", "small")),
+                ("segment", SEGMENTS),
+                ("workload", WORKLOADS),
+                ("mode", MODES),
+            ):
                 block[:, ell, self.keys.index(by)] = 1 / len(keys)
         self.records.share_block(block)
 
@@ -140,4 +145,12 @@ class DyingMarket(FakeMarket):
     def step(self):
         if self.t == 2 and self.seed == 3:
             os.kill(os.getpid(), signal.SIGKILL)
+        super().step()
+
+
+class TalkingMarket(FakeMarket):
+    """Prints while it runs."""
+
+    def step(self):
+        print("hello from a worker", flush=True)
         super().step()
