@@ -33,7 +33,7 @@ IntArray = NDArray[np.intp]
 _BEST_RESPONSE_TOLERANCE = 1e-8  # of a price, relative: far below what a posted price shows
 _BEST_RESPONSE_ROUNDS = 1_000
 _POSTING_TOLERANCE = 1e-5  # for posting: below any price unit in use
-_POSTING_ROUNDS = 12  # six settle a typical market; bounds the time of a quarter
+_POSTING_ROUNDS = 8  # six settle a typical market; bounds the time of a quarter
 _FIRST_STEP_BOUND = 5.0  # step sizes by trial: fewest rounds over random markets
 _SMALLEST_STEP = 0.3
 _LARGEST_EXPONENT = 500.0  # a share odds ratio of e^500 is already certainty; more would overflow
@@ -264,7 +264,7 @@ def _climb(
         if not unsettled.any():
             return target, at_floor, True
         step, bound = _secant_step(step, change, last, bound)
-        # No best response sells below cost, and from prices above it the map stays above.
+        # No best response sells below cost; a long secant step could, and even ask for a negative price.
         trial, last = np.where(unsettled, np.maximum(trial + step * change, demand.cost), trial), change
     return target, at_floor, False
 

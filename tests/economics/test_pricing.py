@@ -169,6 +169,34 @@ def test_best_responses_settle_at_or_above_cost_and_under_the_cap(seed: int) -> 
     np.testing.assert_array_equal(at_floor, best >= 11 * cost * (1 - 1e-12))
 
 
+def test_hard_cases_of_the_best_response_settle() -> None:
+    """Markets drawn like those that a plain or merely damped iteration left unsettled: prices between two segments'
+    optima (few due customers, linear) and near monopolists that the map lifts by 1/alpha at a time.
+
+    Kills: a fixed step bound, plain iteration.
+    """
+    for seed in [*range(60), 331, 362, 456, 566]:  # 22 and the last four cycle unless steps shrink
+        rng = np.random.default_rng(seed)
+        shares = rng.dirichlet(np.append(np.full(50, 0.05), 1.0), 6).T[:50]
+        cost, owner = np.exp(rng.normal(0, 1.5, 50)), rng.integers(0, 20, 50)
+        form, weights = LinearPrice(rng.uniform(4, 10)), np.exp(rng.normal(0, 2, 6))
+        demand = BelievedDemand(cost, shares, weights, owner, form, rng.uniform(0.2, 0.8), 1.1)
+        best, _ = best_response(cost * np.exp(rng.normal(0.5, 0.7, 50)), demand)
+        assert np.all(best >= cost)
+
+
+def test_prices_recover_from_selling_far_below_cost() -> None:
+    """A flagship sold at a hundredth of its cost, beside a cheap small model of the same firm.
+
+    Kills: starting the search at a loss, where the loss avoided by diverting users asks for a negative price.
+    """
+    cost, prices = np.array([50.0, 0.1]), np.array([0.5, 0.3])
+    shares, owner = np.array([[0.8, 0.7], [0.1, 0.2]]), np.zeros(2, dtype=np.intp)
+    demand = BelievedDemand(cost, shares, np.ones(2), owner, LogPrice(3.0, 0.0, 0.0), 0.9, 1.1)
+    best, _ = best_response(prices, demand)
+    assert np.all(best > cost)
+
+
 def test_floor_binds_for_locked_in_customers_and_not_for_free_ones() -> None:
     """Few due customers: e + x beta = 0.56 < 1, profit rises without end, the cap holds. All due: it does not bind.
 
