@@ -26,6 +26,7 @@ Single = NDArray[np.float32]
 Ints = NDArray[np.int64]
 
 UNAVAILABLE = -1e4  # utility of an offer that may not be chosen: its exponential is 0
+SMALLEST_WEIGHT = np.float32(1e-30)  # an empty nest is never entered; this only keeps its division finite
 LARGE_SEGMENTS = ("large", "large_regulated")
 
 
@@ -34,7 +35,7 @@ class Conditions:
     """What buyers know when they choose, all of last quarter's market. Lab arrays are by the labs' positions.
 
     `taste` (labs, enterprises) is the lasting taste for vendors less the dislike of depending on them; `peers` (segments,
-    labs) shares of the segment's production workloads; `going_price` USD per Mtok by type; `talent_gain` and `tooling`
+    labs) shares of the segment's production workloads; `going_price` and the tasks' `other_cost` USD per Mtok by type; `talent_gain` and `tooling`
     in 0-1; `budget_index` and `fixed_cost_index` relative to the first quarter.
     """
 
@@ -44,6 +45,7 @@ class Conditions:
     taste: Single
     peers: Floats
     going_price: Floats
+    other_cost: Floats
     talent_gain: float
     tooling: float
     budget_index: float
@@ -135,8 +137,11 @@ def pick_offer(utility: Single, none: Single, closed: int, dissimilarity: float,
     weight_shut, weight_free, weight_none = shut**power, np.maximum(free, 0.0) ** power, np.exp(none - top)
     position = uniform * (weight_shut + weight_free + weight_none)
     in_open = position >= weight_shut
-    tiny = np.finfo(np.float32).tiny
-    in_nest = np.where(in_open, (position - weight_shut) / (weight_free + tiny), position / (weight_shut + tiny))
+    in_nest = np.where(
+        in_open,
+        (position - weight_shut) / np.maximum(weight_free, SMALLEST_WEIGHT),
+        position / np.maximum(weight_shut, SMALLEST_WEIGHT),
+    )
     level = np.where(in_open, shut + np.minimum(in_nest, 1.0) * free, in_nest * shut)
     below = (running <= level).sum(axis=0)
     last = np.where(in_open, utility.shape[0], closed) - 1
@@ -219,15 +224,19 @@ def _utilities(
     population: Population, menu: Menu, seen: Conditions, kind: int, offers: Ints, buyers: _Buyers, block: slice
 ) -> Single:
     """Utility (offers, buyers) of the given offers to the workloads of one type."""
-    other = population.parameters.workloads[WORKLOADS[kind]].other_cost
+    other = float(seen.other_cost[kind])
     going = seen.going_price[kind] + other
     cost = menu.catalogue.unit_cost[kind, menu.model[offers], menu.mode[offers]]
-    attributes = np.concatenate((_type_attributes(population, menu, seen, kind, offers), buyers.attributes[offers]), axis=1)
+    attributes = np.concatenate(
+        (_type_attributes(population, menu, seen, kind, offers), buyers.attributes[offers]), axis=1
+    )
     own = np.flatnonzero((menu.mode[offers] == SELF) | (menu.mode[offers] == EDGE))
     attributes[own, 1] = 0.0
     utility = attributes @ buyers.features[:, block]
     fixed = buyers.own[np.where(menu.mode[offers[own]] == EDGE, 1, 0), block] / np.float32(going)
-    utility[own] -= buyers.sensitivity[block] * np.log(fixed + ((cost[own] + other) / going).astype(np.float32)[:, None])
+    utility[own] -= buyers.sensitivity[block] * np.log(
+        fixed + ((cost[own] + other) / going).astype(np.float32)[:, None]
+    )
     return np.asarray(utility)
 
 
@@ -235,12 +244,13 @@ def _type_attributes(population: Population, menu: Menu, seen: Conditions, kind:
     """Attributes (offers, features) that depend on the type of work, in the order of the buyers' first features."""
     p = population.parameters
     work = p.workloads[WORKLOADS[kind]]
+    other = seen.other_cost[kind]
     c = menu.catalogue
     model, mode = menu.model[offers], menu.mode[offers]
     modes = [p.modes[name] for name in MODES]
     columns = [
         common_utility(population, menu, seen, kind, offers),
-        -cost_disutility(c.unit_cost[kind, model, mode], work.other_cost, seen.going_price[kind] + work.other_cost),
+        -cost_disutility(c.unit_cost[kind, model, mode], other, seen.going_price[kind] + other),
         work.error_cost * accountability(modes, mode, c.is_open[model]),
         -work.privacy * _of(modes, "exposure")[mode],
     ]
@@ -333,7 +343,7 @@ def upgrade_gain(
     going = seen.going_price[kind]
     own = own_hosting(population, rows, budget, seen)
     fixed = np.where(mode == SELF, own.infrastructure + own.operations + own.integrator, own.edge * (mode == EDGE))
-    other = np.array([p.workloads[name].other_cost for name in WORKLOADS])[kind]
+    other = seen.other_cost[kind]
     value = np.array([p.workloads[name].value for name in WORKLOADS])[kind]
     beta = p.demand.price_sensitivity * np.array([s.price_sensitivity for s in population.segments])[w.segment[rows]]
     worth = [

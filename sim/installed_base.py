@@ -44,9 +44,7 @@ def install(
     w.due[rows] = ends
 
 
-def _weights(
-    catalogue: Catalogue, parameters: Parameters, region: int, at_edge: bool, at_edge_share: float
-) -> Floats:
+def _weights(catalogue: Catalogue, parameters: Parameters, region: int, at_edge: bool, at_edge_share: float) -> Floats:
     """Chance of each model in a region: its lab's installed share, split over its models, with a bias for home.
 
     The bias shifts shares between labs, not between open and closed; the edge runs open weights only, so elsewhere they

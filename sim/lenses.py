@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,7 +10,7 @@ from numpy.typing import NDArray
 
 from sim.markets.menu import Catalogue
 from sim.markets.model_market import Usage
-from sim.parameters import REGIONS
+from sim.parameters import REGIONS, TIERS
 from sim.population import Population
 from sim.records import LENSES, POPULATIONS, ShareKeys
 
@@ -19,48 +20,72 @@ Ints = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Yardstick:
-    """The fixed part of the measurement: which enterprises each population counts, and where the labs' keys stand.
+    """The fixed part of the measurement: which enterprises each population counts, and where labs stand on the key axis.
 
-    `stratum` numbers each enterprise's segment and whether it is in the US, `counted` (populations, strata) says 1 where
-    a population counts a stratum; `members` (populations, enterprises) holds weights where counted, else 0.
+    `stratum` numbers each enterprise's segment and region, `counted` (populations, strata) says 1 where a population
+    counts a stratum; `members` (populations, enterprises) holds weights where counted, else 0. `of_lab` gives key
+    positions by the labs' positions (the community last); "region_and_openness" those of closed weights, open ones' by
+    "open_region".
     """
 
     keys: ShareKeys
     stratum: Ints
     counted: Floats
     members: Floats
-    lab_keys: tuple[str, ...]  # by position; the community last
-    owner_keys: tuple[str, ...]
-    region_keys: tuple[str, ...]
+    of_lab: dict[str, Ints]
+    openness: Ints  # closed, open
+    tier: Ints  # flagship, small
+    segment: Ints
 
     @classmethod
     def of(
-        cls, population: Population, keys: ShareKeys, labs: tuple[str, ...], owners: tuple[str, ...], homes: tuple[str, ...]
+        cls,
+        population: Population,
+        keys: ShareKeys,
+        labs: tuple[str, ...],
+        owners: tuple[str, ...],
+        homes: tuple[str, ...],
     ) -> Yardstick:
-        """Membership of a population of enterprises in the populations that are reported."""
+        """Membership of a population of enterprises in the populations that are reported, and the keys of its labs."""
         e = population.enterprises
-        segments = np.array(
-            [[name in p.segments for name in population.segment_names] for p in POPULATIONS.values()], np.float64
-        )
-        regions = np.array([[name in p.regions for name in REGIONS] for p in POPULATIONS.values()], np.float64)
-        counted = (segments[:, :, None] * regions[:, None, :]).reshape(len(POPULATIONS), -1)
+        segments = [[name in p.segments for name in population.segment_names] for p in POPULATIONS.values()]
+        regions = [[name in p.regions for name in REGIONS] for p in POPULATIONS.values()]
+        counted = np.array(segments, np.float64)[:, :, None] * np.array(regions, np.float64)[:, None, :]
+        counted = counted.reshape(len(POPULATIONS), -1)
         stratum = e.segment.astype(np.int64) * len(REGIONS) + e.region
-        return cls(keys, stratum, counted, counted[:, stratum] * e.weight, labs, owners, homes)
+
+        def positions(by: str, names: Iterable[str]) -> Ints:
+            return np.array([keys.position(by, name) for name in names], np.int64)
+
+        return cls(
+            keys=keys,
+            stratum=stratum,
+            counted=counted,
+            members=counted[:, stratum] * e.weight,
+            of_lab={
+                "lab": positions("lab", labs),
+                "owner": positions("owner", owners),
+                "region": positions("region", homes),
+                "closed_region": positions("region_and_openness", (f"{home}_closed" for home in homes)),
+                "open_region": positions("region_and_openness", (f"{home}_open" for home in homes)),
+            },
+            openness=positions("openness", ("closed", "open")),
+            tier=positions("tier", TIERS),
+            segment=positions("segment", population.segment_names),
+        )
 
 
 def model_keys(catalogue: Catalogue, stick: Yardstick) -> dict[str, Ints]:
     """Position on the key axis of every model in the catalogue, for each `by` that is a property of the model."""
-    keys = stick.keys
-    openness = ["open" if flag else "closed" for flag in catalogue.is_open]
-    labels = {
-        "lab": [stick.lab_keys[i] for i in catalogue.lab],
-        "owner": [stick.owner_keys[i] for i in catalogue.lab],
-        "openness": openness,
-        "tier": ["small" if tier else "flagship" for tier in catalogue.tier],
-        "region": [stick.region_keys[i] for i in catalogue.lab],
+    lab, is_open, at = catalogue.lab, catalogue.is_open, stick.of_lab
+    return {
+        "lab": at["lab"][lab],
+        "owner": at["owner"][lab],
+        "openness": stick.openness[is_open.astype(np.int64)],
+        "tier": stick.tier[catalogue.tier],
+        "region": at["region"][lab],
+        "region_and_openness": np.where(is_open, at["open_region"][lab], at["closed_region"][lab]),
     }
-    labels["region_and_openness"] = [f"{r}_{o}" for r, o in zip(labels["region"], openness, strict=True)]
-    return {by: np.array([keys.position(by, name) for name in names], np.int64) for by, names in labels.items()}
 
 
 def share_block(usage: Usage, catalogue: Catalogue, population: Population, stick: Yardstick) -> Floats:
@@ -72,11 +97,12 @@ def share_block(usage: Usage, catalogue: Catalogue, population: Population, stic
     keys = stick.keys
     of_model = model_keys(catalogue, stick)
     position = {by: row[usage.model] for by, row in of_model.items()}
-    position["segment"] = _offset(keys, "segment", population.segment_names)[population.workloads.segment[usage.row]]
+    position["segment"] = stick.segment[population.workloads.segment[usage.row]]
     position["workload"] = keys.index("workload").start + usage.kind.astype(np.int64)
     position["mode"] = keys.index("mode").start + usage.mode.astype(np.int64)
     flows = flow_totals(usage, stick, of_model, position)
-    flows["developer_tokens"] = np.broadcast_to(flows["tokens"][list(POPULATIONS).index("developer")], (len(POPULATIONS), len(keys)))
+    developer = flows["tokens"][list(POPULATIONS).index("developer")]
+    flows["developer_tokens"] = np.broadcast_to(developer, (len(POPULATIONS), len(keys)))
     flows["adopters"], flows["primary_vendor"] = _reach(usage, population.enterprises.weight, stick, position)
     return _normalised(np.stack([flows[lens] for lens in LENSES], axis=1), usage, stick)
 
@@ -112,23 +138,29 @@ def _reach(usage: Usage, weight: Floats, stick: Yardstick, position: dict[str, I
     strata, size = stick.counted.shape[1], len(stick.keys)
     used = np.zeros((stick.counted.shape[0], size))
     first = np.zeros_like(used)
-    spend = usage.spend
     for by, column in position.items():
         part = stick.keys.index(by)
         width = part.stop - part.start
-        pair = usage.enterprise * np.int64(width) + (column - part.start)
-        paid = np.bincount(pair, spend)
+        paid = np.bincount(usage.enterprise * np.int64(width) + (column - part.start), usage.spend)
         pairs = np.flatnonzero(paid > 0.0)  # much faster on flags than on numbers
         who, key = np.divmod(pairs, width)
         cell = stick.stratum[who] * width + key
-        used[:, part] = stick.counted @ np.bincount(cell, weight[who], strata * width).reshape(strata, width)
-        starts = np.flatnonzero(np.diff(who, prepend=-1))
-        most = np.repeat(np.maximum.reduceat(paid[pairs], starts), np.diff(starts, append=who.size)) if who.size else paid
-        ahead = np.flatnonzero(paid[pairs] == most)
-        ahead = ahead[np.flatnonzero(np.diff(who[ahead], prepend=-1))]
-        tops = np.bincount(cell[ahead], weight[who[ahead]], strata * width).reshape(strata, width)
-        first[:, part] = stick.counted @ tops
+        ahead = _first_of_each(who, paid[pairs])
+        for table, rows in ((used, slice(None)), (first, ahead)):
+            counts = np.bincount(cell[rows], weight[who[rows]], strata * width).reshape(strata, width)
+            table[:, part] = stick.counted @ counts
     return used, first
+
+
+def _first_of_each(group: Ints, value: Floats) -> Ints:
+    """Position of the first largest value in each group of a sorted column."""
+    if group.size == 0:
+        return np.zeros(0, np.int64)
+    begins = np.append(True, group[1:] != group[:-1])
+    starts = np.flatnonzero(begins)
+    largest = np.maximum.reduceat(value, starts)[np.cumsum(begins) - 1]
+    ahead = np.flatnonzero(value == largest)
+    return np.asarray(ahead[np.append(True, group[ahead[1:]] != group[ahead[:-1]])])
 
 
 def _normalised(block: Floats, usage: Usage, stick: Yardstick) -> Floats:
@@ -139,11 +171,7 @@ def _normalised(block: Floats, usage: Usage, stick: Yardstick) -> Floats:
     overlap = LENSES.index("adopters")
     for by in dict(stick.keys.pairs):
         part = stick.keys.index(by)
-        total = block[:, :, part].sum(axis=2)
+        total = np.cumsum(block[:, :, part], axis=2)[:, :, -1]  # in key order: an empty lab must not move the last bit
         total[:, overlap] = adopters
         block[:, :, part] /= np.where(total > 0.0, total, np.nan)[:, :, None]
     return block
-
-
-def _offset(keys: ShareKeys, by: str, names: tuple[str, ...]) -> Ints:
-    return np.array([keys.position(by, name) for name in names], np.int64)

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import mesa
 import numpy as np
 from numpy.typing import NDArray
 
-from sim import observation, shocks
+from sim import observation
 from sim.agents.enterprise import Enterprise
 from sim.agents.investor import Investor
-from sim.agents.lab import ACTIVE, NOT_ENTERED, Accounts, Lab, ReleasedModel
+from sim.agents.lab import ACTIVE, EXITED, NOT_ENTERED, Accounts, Lab, ReleasedModel
 from sim.choice import Conditions, choose, upgrades
 from sim.economics.adoption import bass_step
 from sim.economics.technology import knowledge_step
@@ -27,6 +25,7 @@ from sim.population import NO_MODEL, Population
 from sim.quarters import DT, QUARTERS_PER_YEAR, quarter_label, quarter_number
 from sim.records import Event, Records, share_keys
 from sim.scenario import Scenario
+from sim.shocks import Calendar, Change
 from sim.streams import Streams
 from sim.trends import Trends
 
@@ -51,7 +50,7 @@ class Market(mesa.Model):
         super().__init__(rng=seed)
         self.scenario = scenario
         self.parameters: Parameters = scenario.parameters.model_copy(deep=True)
-        shocks.check(self.parameters)
+        self.calendar = Calendar(self.parameters)
         self.streams = Streams(seed)
         self.quarter = quarter_number(self.parameters.run.first_quarter)
         self.first_quarter = self.quarter
@@ -60,7 +59,6 @@ class Market(mesa.Model):
             raise ValueError(f"until {until} is before the first quarter {self.parameters.run.first_quarter}")
         self.trends = Trends.at_start(self.parameters)
         self.frontier = Frontier.at_start(self.parameters)
-        self.lifted: dict[int, Any] = {}
         self._build_agents(enterprises or self.parameters.run.enterprises)
         self._build_accounts()
         self._build_records()
@@ -143,6 +141,7 @@ class Market(mesa.Model):
         p = self.parameters
         self.next_model = 0
         self.theta = np.array([p.workloads[name].threshold for name in WORKLOADS])
+        self.other_cost = np.array([p.workloads[name].other_cost for name in WORKLOADS])
         self.sold: dict[int, Floats] = {}
         self.submarkets = np.zeros(len(WORKLOADS))
         self._serve_community()
@@ -210,7 +209,7 @@ class Market(mesa.Model):
 
     def apply_shocks_and_advance_trends(self) -> None:
         """Dated changes take effect; from the second quarter on, trends move."""
-        for change in shocks.apply(self.parameters, self.quarter, self.lifted):
+        for change in self.calendar.apply(self.parameters, self.quarter):
             cause = f"{change.shock.key}: {change.before} -> {change.after} ({change.shock.title})"
             self._event("shock", "", cause=cause)
             self._note_policy(change)
@@ -221,8 +220,10 @@ class Market(mesa.Model):
         self.theta = self.theta + growth * DT
         for model in self._served():
             model.serving /= self.trends.serving_step
+            if not self.parameters.switches.pricing:
+                model.price /= self.trends.serving_step  # the mark-up is kept
 
-    def _note_policy(self, change: shocks.Change) -> None:
+    def _note_policy(self, change: Change) -> None:
         """A dated change of licence is an event of its lab."""
         parts = change.shock.key.split(".")
         if parts[0] != "labs" or parts[-1] != "licence":
@@ -278,7 +279,9 @@ class Market(mesa.Model):
             model.price = model.serving * self._markup(lab, model)
             lab.add_model(model)
             self.frontier.register(model, self.parameters, self.trends.deflator)
-            cause = f"{model.licence} {model.tier}, {model.base_capability:.2f} OOM after a run of {model.run_usd:.3g} USD"
+            cause = (
+                f"{model.licence} {model.tier}, {model.base_capability:.2f} OOM after a run of {model.run_usd:.3g} USD"
+            )
             self._event("release", lab.id, f"{lab.id}-{model.tier}-{model.id}", cause=cause)
 
     def _markup(self, lab: Lab, model: ReleasedModel) -> float:
@@ -295,32 +298,20 @@ class Market(mesa.Model):
         used = {m.id for m, n in zip(self.catalogue.models, users, strict=True) if n}
         life = self.parameters.technology.closed_life
         for lab in self.roster:
-            gone = [
-                m
-                for m in lab.models
-                if m.superseded
-                and ((not m.is_open and self.quarter - m.born >= life) or (m.id not in used and m.born < self.quarter))
-            ]
-            self._withdraw(lab, gone)
+            lab.models = [m for m in lab.models if not (m.superseded and self._ended(m, life, used))]
 
-    def _withdraw(self, lab: Lab, gone: list[ReleasedModel]) -> None:
-        """Models that are served no more leave the workloads that ran them without a model, their vendor known."""
-        if not gone:
-            return
-        w = self.population.workloads
-        ids = [m.id for m in gone]
-        w.model[np.isin(w.model, ids)] = NO_MODEL
-        lab.models = [m for m in lab.models if m.id not in ids]
+    def _ended(self, model: ReleasedModel, life: int, used: set[int]) -> bool:
+        """Whether a superseded model goes: closed and past its life, or run by nobody."""
+        over = not model.is_open and self.quarter - model.born >= life
+        return over or (model.id not in used and model.born < self.quarter)
 
     def retire_models(self, lab: Lab) -> None:
-        """A lab is gone: its closed models end and its customers must look elsewhere; open weights join the commons."""
-        w = self.population.workloads
-        self._withdraw(lab, [m for m in lab.models if not m.is_open])
-        w.lab[(w.lab == lab.position) & (w.model == NO_MODEL)] = -1
-        for model in lab.models:
+        """A lab is gone: its closed models end, its open weights join the commons without a vendor."""
+        kept = [m for m in lab.models if m.is_open]
+        for model in kept:
             model.api = False
             model.price = 0.0
-        self.community_models += lab.models
+        self.community_models += kept
         lab.models = []
 
     # ---- 3 prices
@@ -330,7 +321,7 @@ class Market(mesa.Model):
         products = [m for m in self._served() if m.api]
         self.products, self.products_at_floor = len(products), 0
         if products and self.submarkets.sum() > 0.0:
-            demand = believed_demand(products, self.sold, self.submarkets, self.going_price, self.parameters)
+            demand = believed_demand(products, self.sold, self.submarkets, self.conditions(), self.parameters)
             before = np.array([m.price for m in products])
             after, at_floor = new_prices(before, demand, self.parameters)
             self.products_at_floor = int(at_floor.sum())
@@ -341,17 +332,20 @@ class Market(mesa.Model):
 
     def _note_volatility(self, products: list[ReleasedModel], moves: Floats) -> None:
         """Each lab's record of price changes: a moving average of its products' mean log change."""
+        position = [m.position for m in products]
+        count = np.bincount(position, minlength=len(self.roster))
+        total = np.bincount(position, moves, minlength=len(self.roster))
         for lab in self.roster:
-            mine = [move for m, move in zip(products, moves, strict=True) if m.position == lab.position]
-            if mine:
-                mean = float(np.mean(mine))
+            if count[lab.position]:
+                mean = float(total[lab.position] / count[lab.position])
                 lab.volatility = VOLATILITY_MEMORY * lab.volatility + (1.0 - VOLATILITY_MEMORY) * mean
 
     def _open_shop(self) -> None:
         models = self._served()
         capability = served_capability(models, self.quarter, self.parameters)
-        homes = [self.home_regions[m.position] for m in models]
-        self.catalogue: Catalogue = catalogue_of(models, homes, capability, self.theta, self.parameters)
+        self.catalogue: Catalogue = catalogue_of(
+            models, self.home_regions, capability, self.theta, self.parameters, self.next_model
+        )
         self.menu: Menu = menu_of(self.catalogue)
 
     # ---- 4 enterprises
@@ -364,13 +358,14 @@ class Market(mesa.Model):
             ceiling = np.array([s.adoption_ceiling for s in population.segments])
             reached = bass_step(population.adoption, d.innovation * speed, d.imitation * speed, ceiling, DT)
             population.adopt(self.quarter, np.asarray(reached))
-            population.arrive(self.quarter)
+        population.arrive(self.quarter)
         self.graduates = population.graduate(self.quarter)
 
     def enterprises_choose(self) -> None:
         """Every due workload chooses a model and a mode; others may take a newer model of their lab."""
         population, w = self.population, self.population.workloads
         seen = self.conditions()
+        self._end_unsold()
         due = population.due_rows(self.quarter)
         scale = np.ones(w.count)
         scale[self.graduates] = self.parameters.demand.graduation_switching_ratio
@@ -389,6 +384,20 @@ class Market(mesa.Model):
         if self.parameters.switches.upgrades:
             self._upgrade(due, seen, ids)
         self.usage = self._use()
+
+    def _end_unsold(self) -> None:
+        """Workloads whose model is served no more, or not in their mode, run nothing and must choose this quarter.
+
+        They know their vendor and move within it at no switching cost, unless it has gone.
+        """
+        w, c = self.population.workloads, self.catalogue
+        rows = np.flatnonzero(w.running)
+        model = c.row_of[w.model[rows]]
+        gone = (model < 0) | np.isnan(c.unit_cost[0, model, w.mode[rows]])
+        w.model[rows[gone]] = NO_MODEL
+        dead = [lab.position for lab in self.roster if lab.status == EXITED]
+        orphans = rows[gone & np.isin(w.lab[rows], dead)] if dead else rows[:0]
+        w.lab[orphans] = -1
 
     def decide(self, due: Ints, seen: Conditions, switching: Floats, draws: NDArray[np.float32]) -> Ints:
         """Positions on the menu that the due workloads choose, by the population kernel."""
@@ -414,6 +423,7 @@ class Market(mesa.Model):
             taste=taste,
             peers=self.peers,
             going_price=self.going_price,
+            other_cost=self.other_cost * self.trends.other_cost,
             talent_gain=self.trends.talent_gain,
             tooling=self.trends.tooling,
             budget_index=self.trends.budget,
@@ -450,10 +460,11 @@ class Market(mesa.Model):
         weight = np.where(usage.production, usage.weight, 0.0)
         counts = np.bincount(w.segment[usage.row].astype(np.int64) * labs + lab, weight, segments * labs)
         counts = counts.reshape(segments, labs)
-        self.peers = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1e-300)
+        whole = np.cumsum(counts, axis=1)[:, -1:]  # in order of labs: one more empty lab must not move the last bit
+        self.peers = counts / np.maximum(whole, 1e-300)
         count = self.population.enterprises.count
         spend = np.bincount(lab * count + usage.enterprise, usage.spend, labs * count).reshape(labs, count)
-        spend[-1] = 0.0
+        spend[-1] = 0.0  # nobody depends on the community
         self.dependence = (spend / np.maximum(spend.sum(axis=0), 1e-300)).astype(np.float32)
         self._move_brands()
         self._move_seats()

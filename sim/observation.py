@@ -131,9 +131,9 @@ def _share(weight: np.ndarray[Any, Any], flag: np.ndarray[Any, Any]) -> float:
 def _many_models(market: Market) -> np.ndarray[Any, np.dtype[np.bool_]]:
     """Enterprises that run at least five different models in production."""
     usage, width = market.usage, len(market.catalogue.models)
-    pairs = np.unique((usage.enterprise.astype(np.int64) * width + usage.model)[usage.production])
-    counts = np.bincount(pairs // width, minlength=market.population.enterprises.count)
-    return np.asarray(counts >= MANY_MODELS)
+    runs = np.zeros((market.population.enterprises.count, width), bool)
+    runs[usage.enterprise[usage.production], usage.model[usage.production]] = True
+    return np.asarray(runs.sum(axis=1) >= MANY_MODELS)
 
 
 def _prices(market: Market) -> dict[str, Any]:
@@ -238,4 +238,3 @@ def funding_row(market: Market) -> dict[str, Any]:
         "open_share_of_private_funding": total["open"] / whole if whole > 0 else None,
         "parent_transfers_usd": _sum(market, lambda lab: lab.accounts.transfer),
     }
-

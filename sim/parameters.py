@@ -125,12 +125,18 @@ class PastFrontier(Section):
 class Technology(Section):
     """Training, knowledge, models and what it costs to serve them."""
 
-    training_cost_initial: float = number("USD", "final-run compute cost of staying on trend, X*, first quarter", 1e5, 1e10)
+    training_cost_initial: float = number(
+        "USD", "final-run compute cost of staying on trend, X*, first quarter", 1e5, 1e10
+    )
     training_cost_growth: float = number("x per year", "growth g of X*", 1.0, 10.0)
     flop_per_usd_growth: float = number("x per year", "growth of training FLOP per USD", 1.0, 5.0)
     research_rate: float = number("OOM per year", "own research drift at the reference staff", 0.0, 5.0)
-    research_staff_reference: float = number("USD per year", "staff spending at which the research rate applies", 1e6, 1e11)
-    research_difficulty_growth: float = number("x per year", "growth of the reference: ideas get harder to find", 1.0, 10.0)
+    research_staff_reference: float = number(
+        "USD per year", "staff spending at which the research rate applies", 1e6, 1e11
+    )
+    research_difficulty_growth: float = number(
+        "x per year", "growth of the reference: ideas get harder to find", 1.0, 10.0
+    )
     research_concavity: float = number("-", "elasticity of own research to staff", 0.0, 1.0)
     public_diffusion: float = number("per year", "k_public, speed of absorbing public knowledge", 0.0, 5.0)
     public_knowledge_initial: float = number("OOM", "public knowledge stock K in the first quarter", -5.0, 5.0)
@@ -144,7 +150,9 @@ class Technology(Section):
     community_model_gain: float = number("OOM", "what the community finally adds to a released open model", 0.0, 2.0)
     community_gain_years: float = number("years", "time constant of that improvement", 0.05, 10.0)
     elo_per_oom: float = number("Elo per OOM", "slope from capability to arena score", 1.0, 2000.0)
-    serving_cost_initial: float = number("USD per Mtok", "cost of serving the reference flagship in the first quarter", 1e-4, 1e4)
+    serving_cost_initial: float = number(
+        "USD per Mtok", "cost of serving the reference flagship in the first quarter", 1e-4, 1e4
+    )
     serving_progress: float = number("x per year", "fall of the cost of serving a given model", 1.0, 20.0)
     small_lag: float = number("OOM", "capability of a small model below its flagship", 0.0, 5.0)
     small_serving_ratio: float = number("-", "serving cost of a small model over its flagship's", 1e-4, 1.0)
@@ -193,32 +201,47 @@ class Demand(Section):
     interface: float = number("logit", "weight of the lab's share of application seats", 0.0, 20.0)
     peers: float = number("logit", "gamma, weight of the segment's share", 0.0, 20.0)
     switching_cost: float = number("logit", "cost of leaving the incumbent lab", 0.0, 30.0)
-    mode_switching_ratio: float = number("-", "cost of leaving the incumbent mode over that of leaving the lab", 0.0, 2.0)
-    graduation_switching_ratio: float = number("-", "part of the switching cost that binds when a pilot graduates", 0.0, 1.0)
+    mode_switching_ratio: float = number(
+        "-", "cost of leaving the incumbent mode over that of leaving the lab", 0.0, 2.0
+    )
+    graduation_switching_ratio: float = number(
+        "-", "part of the switching cost that binds when a pilot graduates", 0.0, 1.0
+    )
     transparency: float = number("logit", "weight of a region's preference for inspectable weights", 0.0, 20.0)
     licence_threshold: float = number("logit", "cost to large buyers of a licence with a user threshold", 0.0, 20.0)
     taste_openness: float = number("logit", "standard deviation of the lasting taste for openness", 0.0, 10.0)
     taste_vendor: float = number("logit", "standard deviation of the lasting taste for a vendor", 0.0, 10.0)
-    strategic_open_lean: float = number("logit", "lean to open weights of buyers who see AI as their advantage", 0.0, 10.0)
+    strategic_open_lean: float = number(
+        "logit", "lean to open weights of buyers who see AI as their advantage", 0.0, 10.0
+    )
     in_house_distrust: float = number("-", "part of origin distrust that remains when weights run in house", 0.0, 1.0)
     own_usage_elasticity: float = number("-", "e, response of a workload's tokens to its price", 0.0, 0.95)
+    other_cost_progress: float = number(
+        "x per year", "fall of a task's other cost per Mtok: tasks use more tokens", 1.0, 5.0
+    )
     budget_growth: float = number("per year", "growth of budgets per workload in the first quarter (log)", -1.0, 5.0)
     budget_growth_decay: float = number("per year", "rate at which that growth falls", 0.0, 5.0)
     budget_growth_floor: float = number("per year", "growth that remains (log)", -0.5, 1.0)
     innovation: float = number("per year", "Bass p", 0.0, 1.0)
     imitation: float = number("per year", "Bass q", 0.0, 10.0)
-    workload_arrival: float = number("per year", "annual probability that an empty slot of an adopter becomes a pilot", 0.0, 0.9999)
+    workload_arrival: float = number(
+        "per year", "annual probability that an empty slot of an adopter becomes a pilot", 0.0, 0.9999
+    )
     graduation: float = number("per year", "annual probability that a pilot graduates", 0.0, 0.9999)
     pilot_end: float = number("per year", "annual probability that a pilot is given up", 0.0, 0.9999)
     pilot_budget: float = number("-", "budget of a pilot over that of the workload in production", 0.0, 1.0)
-    upgrade: float = number("per year", "annual probability that a better model of the incumbent is looked at", 0.0, 0.9999)
+    upgrade: float = number(
+        "per year", "annual probability that a better model of the incumbent is looked at", 0.0, 0.9999
+    )
     pilot_contract: int = number("quarters", "contract length of a pilot", 1, 40)
     talent_growth: float = number("per year", "rate at which missing talent is made up", 0.0, 2.0)
     tooling_initial: float = number("-", "maturity of deployment tooling in the first quarter", 0.0, 1.0)
     tooling_growth: float = number("per year", "rate at which missing tooling is made up", 0.0, 2.0)
     integrator_relief: float = number("-", "part of missing talent that system integrators supply", 0.0, 1.0)
     integrator_fee: float = number("-", "their price over the infrastructure bill", 0.0, 5.0)
-    application_factor_pilot: float = number("-", "application spending and all per USD of a pilot's model spending", 1.0, 20.0)
+    application_factor_pilot: float = number(
+        "-", "application spending and all per USD of a pilot's model spending", 1.0, 20.0
+    )
     application_factor_production: float = number("-", "the same in production", 1.0, 20.0)
     going_price_inertia: float = number("-", "weight of last quarter's going price", 0.0, 0.99)
 
@@ -231,11 +254,17 @@ class Hosting(Section):
     private_fee: float = number("-", "fee of a private deployment over the API price", 0.0, 5.0)
     utilisation: float = number("-", "utilisation of a buyer's own servers", 0.01, 1.0)
     infrastructure: float = number("USD per year", "fixed infrastructure of one self-hosted workload", 0.0, 1e8)
-    operations_staff: float = number("USD per year", "operations staff of one self-hosted workload without talent", 0.0, 1e8)
+    operations_staff: float = number(
+        "USD per year", "operations staff of one self-hosted workload without talent", 0.0, 1e8
+    )
     skill_premium: float = number("-", "open-skill wage premium", 0.0, 3.0)
     edge_integration: float = number("USD per year", "integration of one edge workload", 0.0, 1e8)
-    fixed_cost_scale: float = number("-", "part of the fixed cost that a small buyer's smaller deployment avoids", 0.0, 1.0)
-    fixed_cost_reference: float = number("USD per year", "budget at which a workload bears the full fixed cost", 1.0, 1e9)
+    fixed_cost_scale: float = number(
+        "-", "part of the fixed cost that a small buyer's smaller deployment avoids", 0.0, 1.0
+    )
+    fixed_cost_reference: float = number(
+        "USD per year", "budget at which a workload bears the full fixed cost", 1.0, 1e9
+    )
     fixed_cost_progress: float = number("x per year", "fall of the fixed cost as tooling matures", 1.0, 5.0)
 
 
@@ -301,7 +330,9 @@ class WorkloadParameters(Section):
     privacy: float = number("x", "multiplies the buyer's privacy need", 0.0, 20.0)
     latency: float = number("-", "how much a remote model hurts, 0-1", 0.0, 1.0)
     customisation: float = number("x", "multiplies the worth of adaptable weights", 0.0, 20.0)
-    other_cost: float = number("USD per Mtok", "the task's other cost: people, integration, checks", 0.001, 1000.0)
+    other_cost: float = number(
+        "USD per Mtok", "the task's other cost, first quarter: people, integration, checks", 0.001, 1000.0
+    )
     budget: float = number("x", "budget relative to the enterprise's average workload", 0.001, 1000.0)
     edge: bool = choice("runs on devices: the edge mode is open to it, and to it alone")
 
@@ -353,7 +384,9 @@ class SegmentParameters(Section):
             if abs(total - 1.0) > 1e-6:
                 raise ValueError(f"{name} must sum to 1, it sums to {total:.6g}")
         if self.adopted_initial > self.adoption_ceiling:
-            raise ValueError(f"adopted_initial {self.adopted_initial} is above adoption_ceiling {self.adoption_ceiling}")
+            raise ValueError(
+                f"adopted_initial {self.adopted_initial} is above adoption_ceiling {self.adoption_ceiling}"
+            )
         return self
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from sim.parameters import Parameters, Shock
 from sim.quarters import quarter_number
@@ -17,49 +17,67 @@ class ShockError(ValueError):
 
 @dataclass(frozen=True)
 class Change:
-    """A number that moved: dotted key, value before and after."""
+    """A number that moved: the shock that began, the value before and after."""
 
     shock: Shock
     before: Any
     after: Any
 
 
+class Calendar:
+    """The shocks of a scenario and what the numbers they touch would be without them.
+
+    A number's value in a quarter follows from its undisturbed value and the shocks then in force, in order of their
+    start: one that sets a value replaces it, one with a factor multiplies it. So shocks may overlap and end in any order.
+    Raises ShockError for a key that does not exist, a factor on what is no number, or a value the schema refuses in some
+    quarter.
+    """
+
+    def __init__(self, parameters: Parameters) -> None:
+        self.shocks = sorted(parameters.shocks, key=lambda shock: quarter_number(shock.quarter))
+        self.undisturbed = {shock.key: value_at(parameters, shock.key) for shock in self.shocks}
+        for shock in self.shocks:
+            number = self.undisturbed[shock.key]
+            if shock.factor is not None and (isinstance(number, bool) or not isinstance(number, (int, float))):
+                raise ShockError(f"shock '{shock.title}': {shock.key} is not a number, so it can't be multiplied")
+        trial = parameters.model_copy(deep=True)
+        for quarter in sorted({q for shock in self.shocks for q in _span(shock) if q is not None}):
+            self.apply(trial, quarter)
+
+    def apply(self, parameters: Parameters, quarter: int) -> list[Change]:
+        """Set every number the calendar touches to its value in `quarter`, in place; the changes that begin then."""
+        before = {key: value_at(parameters, key) for key in self.undisturbed}
+        for key in self.undisturbed:
+            after = self.value(key, quarter)
+            if after != before[key]:
+                _set(parameters, key, after)
+        starting = [shock for shock in self.shocks if quarter_number(shock.quarter) == quarter]
+        return [Change(shock, before[shock.key], value_at(parameters, shock.key)) for shock in starting]
+
+    def value(self, key: str, quarter: int) -> Any:
+        """The value of a number in a quarter under the shocks then in force."""
+        value = self.undisturbed[key]
+        for shock in self.shocks:
+            if shock.key == key and _in_force(shock, quarter):
+                value = shock.value if shock.factor is None else value * shock.factor
+        return value
+
+
+def _span(shock: Shock) -> tuple[int, int | None]:
+    """First quarter in force and the first no more; None: for good."""
+    start = quarter_number(shock.quarter)
+    return start, None if shock.quarters is None else start + shock.quarters
+
+
+def _in_force(shock: Shock, quarter: int) -> bool:
+    start, end = _span(shock)
+    return start <= quarter and (end is None or quarter < end)
+
+
 def value_at(parameters: Parameters, key: str) -> Any:
     """The value at a dotted key. Raises ShockError when there is none."""
     holder, last = _holder(parameters, key)
     return holder[last] if isinstance(holder, dict) else getattr(holder, last)
-
-
-def apply(parameters: Parameters, quarter: int, lifted: dict[int, Any]) -> list[Change]:
-    """Start and end the shocks of a quarter, in place; `lifted` keeps what passing shocks must put back.
-
-    A passing shock that multiplies is divided out at its end, so that overlapping shocks on one key do not undo each
-    other; one that sets a value restores the value it found. Returns the changes that began.
-    """
-    changes = []
-    for position, shock in enumerate(parameters.shocks):
-        start = quarter_number(shock.quarter)
-        if shock.quarters is not None and quarter == start + shock.quarters and position in lifted:
-            found = lifted.pop(position)
-            _set(parameters, shock.key, found if shock.factor is None else value_at(parameters, shock.key) / found)
-        if quarter == start:
-            before = value_at(parameters, shock.key)
-            after = shock.value if shock.factor is None else before * shock.factor
-            if shock.quarters is not None:
-                lifted[position] = before if shock.factor is None else shock.factor
-            _set(parameters, shock.key, after)
-            changes.append(Change(shock, before, after))
-    return changes
-
-
-def check(parameters: Parameters) -> None:
-    """Refuse shocks whose key does not exist or whose value breaks a bound, before the run begins (ShockError)."""
-    trial = parameters.model_copy(deep=True)
-    for shock in trial.shocks:
-        before = value_at(trial, shock.key)
-        if shock.factor is not None and (isinstance(before, bool) or not isinstance(before, (int, float))):
-            raise ShockError(f"shock '{shock.title}': {shock.key} is not a number, so it can't be multiplied")
-        _set(trial, shock.key, shock.value if shock.factor is None else before * shock.factor)
 
 
 def _holder(parameters: Parameters, key: str) -> tuple[Any, str]:
@@ -76,13 +94,16 @@ def _holder(parameters: Parameters, key: str) -> tuple[Any, str]:
 
 
 def _set(parameters: Parameters, key: str, value: Any) -> None:
+    """Change one value in place; assignment validates it against the schema."""
     holder, last = _holder(parameters, key)
     if isinstance(holder, dict):
+        if type(holder[last]) is not type(value):
+            raise ShockError(f"shock key '{key}': {value!r} is no {type(holder[last]).__name__}")
         holder[last] = value
         return
     if isinstance(value, float) and isinstance(getattr(holder, last), int) and value.is_integer():
         value = int(value)
     try:
         setattr(holder, last, value)
-    except ValueError as error:
-        raise ShockError(f"shock key '{key}': {value!r} is refused: {error}") from error
+    except ValidationError as error:
+        raise ShockError(f"shock key '{key}': {value!r} is refused: {error.errors()[0]['msg']}") from error

@@ -30,8 +30,8 @@ class Trends:
     talent_gain: float = 0.0
     budget: float = 1.0
     fixed_cost: float = 1.0
+    other_cost: float = 1.0
     parent_cap: float = 1.0
-    work_growth: float = 0.0  # years of rising requirements
     years: float = 0.0
 
     @classmethod
@@ -55,6 +55,7 @@ class Trends:
         self.wage *= p.costs.wage_growth**DT
         self.deflator *= t.inflation**DT
         self.fixed_cost /= p.hosting.fixed_cost_progress**DT
+        self.other_cost /= d.other_cost_progress**DT
         self.parent_cap *= p.funding.parent_cap_growth**DT
         if p.switches.diffusion:
             self.talent_gain += (1.0 - self.talent_gain) * -math.expm1(-d.talent_growth * DT)

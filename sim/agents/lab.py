@@ -164,9 +164,7 @@ class Lab(mesa.Agent):
         """Own research drift, OOM a year, of the staff it can pay at today's wages."""
         t = self.model.parameters.technology
         staff = self.staff_spending / self.model.trends.wage
-        return float(
-            research_drift(t.research_rate, staff, self.model.trends.research_reference, t.research_concavity)
-        )
+        return float(research_drift(t.research_rate, staff, self.model.trends.research_reference, t.research_concavity))
 
     # ---- planning: affordability first
 
@@ -228,7 +226,9 @@ class Lab(mesa.Agent):
         """The model that a run finished now would give; None when it would not beat what the lab serves."""
         t = self.model.parameters.technology
         first = not self.last_release
-        spend = self.plan.last_run if first or tier == "small" and "flagship" in self.parameters.tiers else self.plan.fund
+        spend = (
+            self.plan.last_run if first or tier == "small" and "flagship" in self.parameters.tiers else self.plan.fund
+        )
         spend = max(spend, 1.0)
         oom = self._hardware_oom(spend)
         quality = self._capability(oom, tier)
@@ -321,7 +321,6 @@ class Lab(mesa.Agent):
 
     def __repr__(self) -> str:
         return f"<Lab {self.id} {self.status} {quarter_label(self.model.quarter)}>"
-
 
 
 def release_chance(age: int, shortest: int, mean: float) -> float:

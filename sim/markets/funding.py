@@ -114,6 +114,7 @@ def hold_round(
     lab.last_round = market.quarter
     lab.spend_at_last_round = market.api_spend
     lead = max(sorted(shares), key=lambda name: shares[name])
-    cause = f"pre-money {pre_money:.4g} USD, {sold:.1%} sold, burn {lab.accounts.burn * QUARTERS_PER_YEAR:.4g} USD a year"
+    cause = (
+        f"pre-money {pre_money:.4g} USD, {sold:.1%} sold, burn {lab.accounts.burn * QUARTERS_PER_YEAR:.4g} USD a year"
+    )
     market.records.event(Event(market.label, "round", lab.id, lead, amount, cause))
-

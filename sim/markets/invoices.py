@@ -158,7 +158,7 @@ def _pay_or_owe(market: Market, lab: Lab, purpose: str, payee: int, amount: floa
     journal = market.journal
     journal.bill(purpose, lab.account, payee, amount)
     left = amount
-    if purpose in ("training", "serving"):
+    if purpose in ("training", "serving") and journal.credit(lab.account) > 0.0:
         for issuer, credit in journal.credit_by_issuer(lab.account).items():
             used = min(credit, left)
             journal.pay("capital_call", market.rest_of_world, issuer, max(0.0, used - float(journal.cash[issuer])))
@@ -184,5 +184,6 @@ def sweep_suppliers(market: Market) -> None:
     """Suppliers spend what they earned, so that their balances stay small."""
     for name in SUPPLIERS:
         account = market.account_of[name]
-        market.journal.pay("supplier_sweep", account, market.rest_of_world, max(0.0, float(market.journal.cash[account])))
-
+        market.journal.pay(
+            "supplier_sweep", account, market.rest_of_world, max(0.0, float(market.journal.cash[account]))
+        )

@@ -61,9 +61,17 @@ class Menu:
 
 
 def catalogue_of(
-    models: Sequence[ReleasedModel], regions: Sequence[int], capability: Floats, theta: Floats, parameters: Parameters
+    models: Sequence[ReleasedModel],
+    homes: Sequence[int],
+    capability: Floats,
+    theta: Floats,
+    parameters: Parameters,
+    released: int,
 ) -> Catalogue:
-    """Columns of the models served; `theta` is what each type of work needs this quarter, `regions` the labs' homes."""
+    """Columns of the models served of those `released` so far.
+
+    `theta` is what each type of work needs this quarter, `homes` the region of each lab by position.
+    """
     lab = np.array([m.position for m in models], np.int64)
     price = np.array([m.price for m in models])
     serving = np.array([m.serving for m in models])
@@ -71,14 +79,14 @@ def catalogue_of(
     is_open = np.array([m.is_open for m in models])
     small = np.array([m.tier == "small" for m in models])
     tau = np.array([parameters.workloads[name].tau for name in WORKLOADS])
-    row_of = np.full(max((m.id for m in models), default=-1) + 2, -1, np.int32)
+    row_of = np.full(released + 1, -1, np.int32)  # the last entry serves "no model", -1
     row_of[[m.id for m in models]] = np.arange(len(models))
     newest = {(m.lab, m.tier): row for row, m in enumerate(models)}
     private = np.array([m.private for m in models])
     return Catalogue(
         models=tuple(models),
         lab=lab,
-        region=np.array(regions, np.int64),
+        region=np.array(homes, np.int64)[lab],
         tier=small.astype(np.int64),
         is_open=is_open,
         threshold=np.array([m.licence == "open_threshold" for m in models]),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,17 +48,17 @@ class Usage:
     metered: Floats  # paid by the token in any mode: what the going price is made of
     budget: Floats  # what it would spend at the going price
 
-    @property
+    @cached_property
     def own_running(self) -> Floats:
         """USD of running weights oneself: infrastructure, operations, integration."""
         return np.asarray(self.infrastructure + self.operations + self.integration)
 
-    @property
+    @cached_property
     def spend(self) -> Floats:
         """USD for models, hosting, infrastructure, operations and services."""
         return np.asarray(self.first_party + self.fee + self.hosting + self.own_running + self.services)
 
-    @property
+    @cached_property
     def api_spend(self) -> Floats:
         """USD at first-party APIs and hosts."""
         return np.where(self.mode == API, self.first_party, self.hosting)
@@ -133,7 +134,7 @@ def submarkets(catalogue: Catalogue, usage: Usage) -> tuple[dict[int, Floats], F
 
 
 def believed_demand(
-    products: Sequence[ReleasedModel], sold: dict[int, Floats], total: Floats, going: Floats, parameters: Parameters
+    products: Sequence[ReleasedModel], sold: dict[int, Floats], total: Floats, seen: Conditions, parameters: Parameters
 ) -> BelievedDemand:
     """What labs believe when they set prices: last quarter's shares of their first-party products in each type of work.
 
@@ -142,14 +143,13 @@ def believed_demand(
     """
     d, pricing = parameters.demand, parameters.pricing
     own = np.array([sold.get(m.id, np.zeros(len(WORKLOADS))) for m in products])
-    other = np.array([parameters.workloads[name].other_cost for name in WORKLOADS])
     elasticity = d.own_usage_elasticity if parameters.switches.usage_elasticity else 0.0
     return BelievedDemand(
         cost=np.array([m.serving for m in products]),
         shares=own / np.where(total > 0, total, 1.0),
-        weights=total * going ** (elasticity - 1.0),
+        weights=total * seen.going_price ** (elasticity - 1.0),
         owner=np.unique([m.position for m in products], return_inverse=True)[1],
-        form=LogPrice(d.price_sensitivity, other, elasticity),
+        form=LogPrice(d.price_sensitivity, seen.other_cost, elasticity),
         exposure=exposure(parameters),
         minimum_elasticity=pricing.minimum_elasticity,
     )
@@ -175,4 +175,3 @@ def new_prices(prices: Floats, demand: BelievedDemand, parameters: Parameters) -
     posted, at_floor = posted_prices(prices, demand, pricing.adjustment)
     posted = posted * pricing.conduct**pricing.adjustment
     return np.maximum(posted, pricing.price_floor * demand.cost), at_floor
-
