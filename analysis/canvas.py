@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
 from numpy.typing import ArrayLike, NDArray
 
 from analysis.palette import GRID, INK, MUTED, ink
@@ -76,17 +76,33 @@ def finish_page(
     left, right: edges of the axes as fractions of the page (labels need room); headings: panels have one each.
     """
     height = figure.get_size_inches()[1]
-    title = textwrap.fill(words.title, 68)
+    title = fitted(figure, words.title, 13, "bold")
     lines = title.count("\n") + 1
-    subtitle = textwrap.fill(words.subtitle, 118)
+    subtitle = fitted(figure, words.subtitle, 9)
     top = 1 - (0.16 + 0.235 * lines + 0.175 * (subtitle.count("\n") + 1) + (0.36 if headings else 0.22)) / height
     figure.text(0.02, 1 - 0.12 / height, title, fontsize=13, fontweight="bold", va="top", linespacing=1.15)
     figure.text(0.02, 1 - (0.17 + 0.235 * lines) / height, subtitle, fontsize=9, color=MUTED, va="top")
-    notes = textwrap.fill(f"{words.notes} {caption}".strip(), 162)
+    notes = fitted(figure, f"{words.notes} {caption}".strip(), 6.5)
     figure.text(0.02, 0.07 / height, notes, fontsize=6.5, color=MUTED, va="bottom", linespacing=1.3)
     bottom = (0.42 + 0.13 * (notes.count("\n") + 1)) / height
     figure.subplots_adjust(left=left, right=right, top=top, bottom=bottom)
     return figure
+
+
+def fitted(figure: Figure, text: str, size: float, weight: str = "normal") -> str:
+    """The text broken into lines that fit on the page."""
+    assert isinstance(figure.canvas, FigureCanvasAgg)
+    renderer = figure.canvas.get_renderer()
+    font = FontProperties(family=STYLE["font.family"], size=size, weight=weight)
+    room = 0.955 * figure.bbox.width
+    lines: list[str] = []
+    for word in text.split():
+        longer = f"{lines[-1]} {word}" if lines else word
+        if lines and renderer.get_text_width_height_descent(longer, font, False)[0] <= room:
+            lines[-1] = longer
+        else:
+            lines.append(word)
+    return "\n".join(lines)
 
 
 def save_page(figure: Figure, folder: Path, name: str) -> list[Path]:

@@ -656,14 +656,34 @@ FIGURES: dict[str, Callable[[Run], Figure]] = {
 }
 
 
+# Columns of the market without which a figure has nothing to show; the share charts need shares.
+NEEDED = {
+    "hhi": "hhi",
+    "gap": "gap_elo",
+    "training_cost": "record_training_cost_usd",
+    "price_frontier": "closed_flagship_price_usd_per_mtok",
+}
+NEED_SHARES = ("market_share_by_lab", "market_share_fan", "openness", "lenses")
+
+
 def draw(result: Run, name: str) -> Figure:
     """One figure of a run. Raises KeyError for a name that is not in FIGURES."""
     with matplotlib.rc_context(STYLE):
-        if not result.quarters:
-            figure, (axes,) = new_page()
-            say_nothing(axes, "this run has no quarter")
-            return figure
-        return FIGURES[name](result)
+        if _has_data(result, name):
+            return FIGURES[name](result)
+        figure, (axes,) = new_page()
+        finish_page(figure, Words(name.replace("_", " ").capitalize(), "no figure"), caption(result))
+        say_nothing(axes, "this run has no quarter" if not result.quarters else "this run has no data for this figure")
+        return figure
+
+
+def _has_data(result: Run, name: str) -> bool:
+    """Whether a run holds any number that the figure could show."""
+    if not result.quarters:
+        return False
+    if name in NEED_SHARES:
+        return bool(np.isfinite(result.cube.values).any())
+    return name not in NEEDED or bool(np.isfinite(seeds_of(result, NEEDED[name])).any())
 
 
 def draw_all(result: Run, folder: Path, names: Iterable[str] | None = None) -> list[Path]:
