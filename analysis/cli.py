@@ -523,7 +523,6 @@ def main() -> None:
         code = app(standalone_mode=False)
         sys.stdout.flush()
     except (KeyboardInterrupt, typer.Abort):
-        _say("moatsim: interrupted")
         code = INTERRUPTED
     except BrokenPipeError:
         # The reader (head, less) has gone; keep Python from complaining again when it flushes at exit.
@@ -531,6 +530,8 @@ def main() -> None:
         code = FAILED
     except Exception as error:  # never a traceback: whatever it is becomes a message and a code
         code = _explain(error)
+    if code == INTERRUPTED:
+        _say("moatsim: interrupted")
     sys.exit(code if isinstance(code, int) else DONE)
 
 
