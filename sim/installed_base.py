@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from sim.markets.menu import API, EDGE, HOSTED, SELF, Catalogue
 from sim.parameters import REGIONS, Parameters
-from sim.population import EDGE_TYPE, PRODUCTION, Population, spread
+from sim.population import EDGE_TYPE, PRODUCTION, Population, evenly
 from sim.streams import Streams
 
 Floats = NDArray[np.float64]
@@ -26,9 +26,9 @@ def install(
     w, e = population.workloads, population.enterprises
     filled = np.array([s.in_production_initial for s in population.segments])
     draw = streams.generator("installed_base")
-    rows = np.flatnonzero(e.adopted[w.enterprise] & (spread(draw, w.count) < filled[w.segment]))
+    rows = np.flatnonzero(e.adopted[w.enterprise] & (evenly(draw, w.count, 11) < filled[w.segment]))
     w.stage[rows] = PRODUCTION
-    luck, timing = spread(draw, rows.size), spread(draw, rows.size)
+    luck, timing = evenly(draw, rows.size, 13), evenly(draw, rows.size, 17)
     edge = w.type[rows] == EDGE_TYPE
     at_edge_share = float(w.weight[rows[edge]].sum() / max(w.weight[rows].sum(), 1e-300))
     for region in range(len(REGIONS)):

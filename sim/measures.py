@@ -5,6 +5,7 @@ Shares are fractions of one market, one number per lab (or per owner), summing t
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Hashable, Sequence
 from types import MappingProxyType
 
@@ -78,7 +79,7 @@ def entropy(shares: ArrayLike) -> float:
     """Entropy -sum s ln s in nats, 0 for a monopoly, ln n for n equal firms (Theil 1967). As for `hhi`."""
     s = _checked(shares)
     held = s[s > 0.0]
-    return float(-(held * np.log(held)).sum()) + 0.0 if s.size else float("nan")
+    return -math.fsum((held * np.log(held)).tolist()) + 0.0 if s.size else float("nan")
 
 
 def pooled(shares: ArrayLike, owner: Sequence[Hashable] | NDArray[np.generic]) -> Floats:
@@ -154,7 +155,7 @@ def hhi_change_by_cause(
 
 
 def _hhi(shares: Floats) -> float:
-    return 1e4 * float(shares @ shares) if shares.size else float("nan")
+    return 1e4 * math.fsum((shares * shares).tolist()) if shares.size else float("nan")
 
 
 def _checked(shares: ArrayLike) -> Floats:
@@ -168,8 +169,9 @@ def _checked(shares: ArrayLike) -> Floats:
         raise ValueError("some shares are NaN: give absent labs the share 0")
     if s.min() < 0.0:
         raise ValueError(f"share {int(s.argmin())} is negative ({s.min()})")
-    if not abs(s.sum() - 1.0) <= _TOLERANCE:
-        raise ValueError(f"shares sum to {s.sum()!r}, not 1: divide them by their sum (percentages by 100)")
+    total = math.fsum(s.tolist())  # exact, so that one more empty lab never moves the last bit
+    if not abs(total - 1.0) <= _TOLERANCE:
+        raise ValueError(f"shares sum to {total!r}, not 1: divide them by their sum (percentages by 100)")
     return s
 
 

@@ -61,6 +61,15 @@ def spread(generator: np.random.Generator, count: int) -> Floats:
     return np.asarray((generator.permutation(count) + generator.random(count)) / count)
 
 
+def evenly(generator: np.random.Generator, count: int, root: int) -> Floats:
+    """Uniforms in [0, 1) that fill it evenly along the order of agents: (u + i sqrt(root)) mod 1, one random shift u.
+
+    Agents stand by segment and size, so any stretch of them gets a fair sample (Kronecker sequence; Niederreiter 1992).
+    For traits that are drawn once; different roots are independent of each other.
+    """
+    return np.asarray((generator.random() + np.arange(count) * np.sqrt(root)) % 1.0)
+
+
 def pick(shares: dict[str, float], names: tuple[str, ...], uniform: Floats) -> NDArray[np.int8]:
     """Index into `names` drawn with the given shares by inverse CDF."""
     cumulative = np.cumsum([shares.get(name, 0.0) for name in names])
@@ -146,16 +155,17 @@ class Population:
             share, size = size_strata(int(n), segment.sigma)
             columns: dict[str, NDArray[np.generic]] = {
                 "segment": np.full(n, i, np.int8),
-                "region": pick(dict(segment.regions), REGIONS, spread(draw, int(n))),
+                "region": pick(dict(segment.regions), REGIONS, evenly(draw, int(n), 2)),
                 "weight": segment.firms * share,
                 "size": size,
                 "talent": _beta(draw, segment.talent, int(n)),
                 "privacy": _beta(draw, segment.privacy, int(n)),
                 "strategic": spread(draw, int(n)) < segment.strategic,
                 "taste": draw.standard_normal(n).astype(np.float32),
-                "rank": spread(draw, int(n)),
+                "rank": evenly(draw, int(n), 3),
                 "slots": np.floor(
-                    segment.workloads_min + spread(draw, int(n)) * (segment.workloads_max - segment.workloads_min + 1)
+                    segment.workloads_min
+                    + evenly(draw, int(n), 5) * (segment.workloads_max - segment.workloads_min + 1)
                 ).astype(np.int64),
             }
             for key, column in columns.items():
@@ -177,7 +187,7 @@ class Population:
         for i, (name, s) in enumerate(zip(self.segment_names, self.segments, strict=True)):
             mine = np.flatnonzero(segment == i)
             draw = self.streams.generator(f"workloads/{name}")
-            kind[mine] = pick(dict(s.mix), WORKLOADS, spread(draw, mine.size))
+            kind[mine] = pick(dict(s.mix), WORKLOADS, evenly(draw, mine.size, 7))
             mean = sum(share * relative[WORKLOADS.index(t)] for t, share in s.mix.items())
             budget[mine] = s.workload_budget * e.size[enterprise[mine]] * relative[kind[mine]] / mean
         count = enterprise.size
