@@ -182,7 +182,7 @@ class _Buyers:
         stay = np.float32(d.mode_switching_ratio) * leave
         position = np.full(seen.brand.size + 1, -1, np.int64)
         position[menu.labs] = np.arange(menu.labs.size)
-        vendor = seen.taste[np.ix_(menu.labs, who)]
+        vendor = np.take(seen.taste[menu.labs], who, axis=1)
         home = position[w.lab[rows]]
         known = np.flatnonzero(home >= 0)
         vendor[home[known], known] += leave[known]
