@@ -278,9 +278,9 @@ def _attributes(population: Population, menu: Menu, seen: Conditions) -> Single:
         banned = np.array([region.banned.get(home, False) for home in REGIONS])
         liked = d.language_fit * speaks[origin] + d.transparency * region.transparency * is_open
         columns.append(np.where(banned[origin], UNAVAILABLE, liked))
-    for i, (name, segment) in enumerate(zip(population.segment_names, population.segments, strict=True)):
+    for i, (kind, segment) in enumerate(zip(population.segment_names, population.segments, strict=True)):
         follow = d.peers * segment.peers * seen.peers[i, menu.lab] if p.switches.peers else np.zeros(menu.size)
-        columns.append(follow - d.licence_threshold * c.threshold[menu.model] * (name in LARGE_SEGMENTS))
+        columns.append(follow - d.licence_threshold * c.threshold[menu.model] * (kind in LARGE_SEGMENTS))
     columns += list((mode[None, :] == np.arange(len(MODES))[:, None]).astype(np.float64))
     columns += list((menu.lab[None, :] == menu.labs[:, None]).astype(np.float64))
     return np.stack(columns, axis=1).astype(np.float32)

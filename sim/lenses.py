@@ -141,7 +141,8 @@ def _reach(usage: Usage, weight: Floats, stick: Yardstick, position: dict[str, I
     for by, column in position.items():
         part = stick.keys.index(by)
         width = part.stop - part.start
-        paid = np.bincount(usage.enterprise * np.int64(width) + (column - part.start), usage.spend)
+        pair = usage.enterprise * np.int64(width) + (column - part.start)
+        paid = np.bincount(pair, usage.spend).astype(np.float64, copy=False)
         pairs = np.flatnonzero(paid > 0.0)  # much faster on flags than on numbers
         who, key = np.divmod(pairs, width)
         cell = stick.stratum[who] * width + key

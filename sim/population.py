@@ -7,7 +7,9 @@ columns (struct of arrays); an `Enterprise` agent is a view made when someone as
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,7 +40,7 @@ def allocate(total: int, firms: Floats, spending: Floats) -> Ints:
     counts = np.maximum(1, np.floor(wanted)).astype(np.int64)
     order = np.argsort(-(wanted - np.floor(wanted)), kind="stable")
     counts[order[: max(0, total - int(counts.sum()))]] += 1
-    return counts
+    return np.asarray(counts)
 
 
 def size_strata(count: int, sigma: float) -> tuple[Floats, Floats]:
@@ -70,7 +72,7 @@ def evenly(generator: np.random.Generator, count: int, root: int) -> Floats:
     return np.asarray((generator.random() + np.arange(count) * np.sqrt(root)) % 1.0)
 
 
-def pick(shares: dict[str, float], names: tuple[str, ...], uniform: Floats) -> NDArray[np.int8]:
+def pick(shares: Mapping[Any, float], names: tuple[str, ...], uniform: Floats) -> NDArray[np.int8]:
     """Index into `names` drawn with the given shares by inverse CDF."""
     cumulative = np.cumsum([shares.get(name, 0.0) for name in names])
     cumulative /= cumulative[-1]
@@ -155,7 +157,7 @@ class Population:
             share, size = size_strata(int(n), segment.sigma)
             columns: dict[str, NDArray[np.generic]] = {
                 "segment": np.full(n, i, np.int8),
-                "region": pick(dict(segment.regions), REGIONS, evenly(draw, int(n), 2)),
+                "region": pick(segment.regions, REGIONS, evenly(draw, int(n), 2)),
                 "weight": segment.firms * share,
                 "size": size,
                 "talent": _beta(draw, segment.talent, int(n)),
@@ -175,7 +177,7 @@ class Population:
         adopted = whole["rank"] < np.array([s.adopted_initial for s in segments])[whole["segment"]]
         first = np.concatenate(([0], np.cumsum(whole.pop("slots"))))
         whole["taste"] = whole["taste"] * np.float32(taste)
-        return Enterprises(**whole, adopted=adopted, slots=first)  # type: ignore[arg-type]
+        return Enterprises(**whole, adopted=adopted, slots=first)
 
     def _workloads(self) -> Workloads:
         e = self.enterprises
@@ -187,7 +189,7 @@ class Population:
         for i, (name, s) in enumerate(zip(self.segment_names, self.segments, strict=True)):
             mine = np.flatnonzero(segment == i)
             draw = self.streams.generator(f"workloads/{name}")
-            kind[mine] = pick(dict(s.mix), WORKLOADS, evenly(draw, mine.size, 7))
+            kind[mine] = pick(s.mix, WORKLOADS, evenly(draw, mine.size, 7))
             mean = sum(share * relative[WORKLOADS.index(t)] for t, share in s.mix.items())
             budget[mine] = s.workload_budget * e.size[enterprise[mine]] * relative[kind[mine]] / mean
         count = enterprise.size

@@ -36,17 +36,22 @@ class Enterprise(mesa.Agent):
     @property
     def segment(self) -> str:
         """Name of its segment."""
-        return self.model.population.segment_names[self.model.population.enterprises.segment[self.index]]
+        return str(self.model.population.segment_names[self._segment])
 
     @property
     def traits(self) -> SegmentParameters:
         """What all enterprises of its segment share."""
-        return self.model.population.segments[self.model.population.enterprises.segment[self.index]]
+        traits: SegmentParameters = self.model.population.segments[self._segment]
+        return traits
+
+    @property
+    def _segment(self) -> int:
+        return int(self.model.population.enterprises.segment[self.index])
 
     @property
     def region(self) -> str:
         """Where it is."""
-        return REGIONS[self.model.population.enterprises.region[self.index]]
+        return str(REGIONS[self.model.population.enterprises.region[self.index]])
 
     @property
     def weight(self) -> float:
@@ -126,8 +131,7 @@ class Enterprise(mesa.Agent):
         worth = float(seen.taste[lab, self.index])
         worth += float(seen.brand[lab]) * s.brand
         worth += d.interface * float(seen.seats[lab]) * (mode in (API, PRIVATE)) * s.interface
-        segment = self.model.population.segment_names.index(self.segment)
-        worth += d.peers * traits.peers * float(seen.peers[segment, lab]) * s.peers
+        worth += d.peers * traits.peers * float(seen.peers[self._segment, lab]) * s.peers
         worth -= d.licence_threshold * bool(c.threshold[m]) * (self.segment in LARGE_SEGMENTS)
         if s.origin:
             remains = d.in_house_distrust if mode in (SELF, EDGE) else 1.0

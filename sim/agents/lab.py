@@ -306,7 +306,7 @@ class Lab(mesa.Agent):
     def release_policy(self) -> str:
         """Licences by tier as text, flagship first; a tier it does not release is a dash."""
         tiers = self.parameters.tiers
-        return "/".join(tiers[t].licence if t in tiers else "-" for t in ("flagship", "small"))  # type: ignore[index]
+        return "/".join(tiers[t].licence if t in tiers else "-" for t in ("flagship", "small"))
 
     def runway_quarters(self) -> float:
         """Quarters until cash is gone at this quarter's burn; inf when cash-positive."""

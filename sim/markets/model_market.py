@@ -129,8 +129,9 @@ def submarkets(catalogue: Catalogue, usage: Usage) -> tuple[dict[int, Floats], F
     kinds, models = len(WORKLOADS), len(catalogue.models)
     served = (usage.mode == API) | (usage.mode == PRIVATE)
     cell = usage.model * kinds + usage.kind
-    own = np.bincount(cell[served], usage.budget[served], models * kinds).reshape(models, kinds)
-    return {m.id: own[row] for row, m in enumerate(catalogue.models)}, np.bincount(usage.kind, usage.budget, kinds)
+    own = np.bincount(cell[served], usage.budget[served], models * kinds).astype(np.float64).reshape(models, kinds)
+    total = np.bincount(usage.kind, usage.budget, kinds).astype(np.float64)
+    return {m.id: own[row] for row, m in enumerate(catalogue.models)}, total
 
 
 def believed_demand(
