@@ -18,7 +18,7 @@ else $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constra
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-all lint bench clean
+.PHONY: help setup run test test-all lint bench docs clean
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 
@@ -43,6 +43,9 @@ lint: $(TEST_STAMP) ## style, format and strict types
 
 bench: $(TEST_STAMP) ## seconds per run and per phase, ns per decision, MB
 	@$(BIN)/python -m analysis.bench
+
+docs: $(RUN_STAMP) ## write the tables of docs/model.md anew from the code and the baseline
+	@$(BIN)/python -m analysis.modeldoc
 
 clean: ## remove the virtual environments, caches and runs/
 	rm -rf .venv* runs build dist .pytest_cache .ruff_cache .mypy_cache .hypothesis

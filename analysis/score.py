@@ -191,7 +191,7 @@ def values_by_seed(result: Run, target: Target) -> Floats:
             raise TargetError(f"{target.name}: {target.statistic} is for the population '{SUBSCALE}'")
         small = subscale_labs(yearly_flows(result, target.quarters))
         ratio = pd.Series(flow_ratio(small, target.measure)).groupby(small["replication"].to_numpy())
-        return ratio.median().reindex(list(result.seeds)).to_numpy(np.float64)
+        return np.asarray(ratio.median().reindex(list(result.seeds)), dtype=np.float64)
     if target.statistic == "calendar_year_ratio":
         flows = yearly_flows(result, target.quarters)
         mine = flows[flows["lab"] == target.key].set_index("replication").reindex(list(result.seeds))

@@ -1,0 +1,222 @@
+"""docs/model.md and the code say the same, in both directions."""
+
+import ast
+import csv
+import re
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from analysis import modeldoc
+from sim import load_scenario
+from sim.parameters import Parameters, Switches
+from sim.records import BY, COLUMNS, EVENT_KINDS, LENSES, POPULATIONS
+from sim.schema import describe
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGE = (ROOT / "docs" / "model.md").read_text(encoding="utf-8")
+WRITTEN = modeldoc.MARKED.sub("", PAGE)  # what people wrote: everything but the generated tables
+REMEDY = "run `make docs` and commit docs/model.md"
+
+
+def section(title: str) -> str:
+    """The text under the heading that contains `title`, up to the next heading of that level."""
+    found = re.search(rf"^(##+) [^\n]*{re.escape(title)}[^\n]*\n(.*?)(?=^\1 |\Z)", WRITTEN, re.MULTILINE | re.DOTALL)
+    assert found, f"no heading with '{title}'"
+    return found[2]
+
+
+@cache
+def syntax(path: str) -> ast.Module:
+    return ast.parse((ROOT / path).read_text(encoding="utf-8"))
+
+
+# ---- parameters and columns ----
+
+
+@pytest.fixture(scope="module")
+def baseline():
+    return load_scenario("baseline")
+
+
+def test_generated_tables_are_up_to_date(baseline):
+    """Kills: a parameter, bound, unit, meaning, baseline value or column changed without the page."""
+    assert modeldoc.rendered(PAGE, baseline) == PAGE, REMEDY
+
+
+def test_every_parameter_stands_in_the_page_and_the_reverse():
+    """Kills: a parameter left out of the tables; a row whose parameter is gone; a row twice."""
+    wanted = [modeldoc.written_key(row.key) for row in describe(Parameters)]
+    assert sorted(modeldoc.rows(PAGE, "parameters")) == sorted(wanted), REMEDY
+    assert not [key for key in wanted if "*" in key], "a keyed table without a placeholder in analysis/modeldoc.py"
+
+
+def test_every_column_stands_in_the_page_and_the_reverse():
+    """Kills: an output column without unit and meaning in the page; a described column that no table has."""
+    wanted = [name for table in COLUMNS.values() for name in ("replication", *(column.name for column in table))]
+    assert list(modeldoc.rows(PAGE, "columns")) == wanted, REMEDY
+
+
+def test_generated_rows_say_something():
+    """Kills: a parameter or column declared with an empty unit or meaning."""
+    cells = [line.strip("|\n").split(" | ") for line in PAGE.splitlines() if re.match(r"\| `[a-z0-9_.<>]+` \|", line)]
+    assert len(cells) > 200
+    assert not [row[0] for row in cells if not all(cell.strip() for cell in row)]
+
+
+def test_keys_in_the_text_exist():
+    """Kills: a dotted key in the text that was renamed in the schema."""
+    keys = {modeldoc.written_key(row.key) for row in describe(Parameters)}
+    whole = keys | {key.rsplit(".", n)[0] for key in keys for n in (1, 2, 3)} | {f"{key}.*" for key in ("labs.<lab>",)}
+    sections = "|".join(Parameters.model_fields)
+    named = set(re.findall(rf"`((?:{sections})\.[\w.<>*]+)`", WRITTEN))
+    assert len(named) > 40
+    assert not named - whole
+
+
+def test_columns_in_the_text_exist():
+    """Kills: a column in section 8 that was renamed in the tables."""
+    columns = {column.name for table in COLUMNS.values() for column in table}
+    named = set(re.findall(r"`((?:gap|quality_gap|price_of|closed_flagship|products_at)_\w+)`", WRITTEN))
+    assert {"gap_oom", "gap_elo", "gap_months", "products_at_price_floor"} <= named
+    assert not named - columns
+
+
+# ---- mechanisms ----
+
+
+@pytest.mark.parametrize("switch", Switches.model_fields)
+def test_every_switch_is_described_in_a_submodel(switch):
+    """Kills: a mechanism that can be switched off and is not described."""
+    assert f"`switches.{switch}`" in section("7 Submodels")
+
+
+def test_submodels_say_where_they_live():
+    """Kills: a submodel without function, code or table that a reader could open."""
+    parts = re.split(r"^### ", section("7 Submodels"), flags=re.MULTILINE)[1:]
+    assert len(parts) >= 15
+    place = re.compile(r"`(sim\.economics\.|sim/|Lab\.|Market\.)")
+    assert not [part.split("\n")[0] for part in parts if not place.search(part)]
+
+
+def steps() -> list[str]:
+    """The verbs of Market.step, in order."""
+    market = next(n for n in syntax("sim/market.py").body if isinstance(n, ast.ClassDef) and n.name == "Market")
+    step = next(n for n in market.body if isinstance(n, ast.FunctionDef) and n.name == "step")
+    calls = [n.value.func for n in step.body if isinstance(n, ast.Expr) and isinstance(n.value, ast.Call)]
+    return [call.attr for call in calls if isinstance(call, ast.Attribute)]
+
+
+def test_the_schedule_is_that_of_the_code():
+    """Kills: a verb added, dropped or moved in Market.step and not in the page."""
+    schedule = re.findall(r"^\| (\d+) \| `(\w+)` \| ", section("3 Process"), re.MULTILINE)
+    assert [verb for _, verb in schedule] == steps()
+    assert [int(number) for number, _ in schedule] == list(range(1, len(schedule) + 1))
+
+
+def economics() -> dict[str, set[str]]:
+    """Public functions of each module of sim.economics."""
+    files = sorted((ROOT / "sim" / "economics").glob("*.py"))
+    found = {}
+    for file in files:
+        body = syntax(f"sim/economics/{file.name}").body
+        found[file.stem] = {n.name for n in body if isinstance(n, ast.FunctionDef) and not n.name.startswith("_")}
+    return found
+
+
+def test_pure_functions_are_named_and_exist():
+    """Kills: a formula in the code that the page does not name; a function the page names and nobody has."""
+    named = set(re.findall(r"`sim\.economics\.(\w+)\.(\w+)`", WRITTEN))
+    there = {(module, name) for module, names in economics().items() for name in names}
+    assert named == there
+
+
+def test_files_and_methods_named_in_the_page_exist():
+    """Kills: a moved module or a renamed method."""
+    paths = set(re.findall(r"`((?:sim|analysis|scenarios|tests|docs)/[\w/.]+)`", WRITTEN))
+    assert len(paths) > 10
+    assert not [path for path in paths if not (ROOT / path).exists()]
+    for name, file in (("Market", "sim/market.py"), ("Lab", "sim/agents/lab.py")):
+        holder = next(n for n in syntax(file).body if isinstance(n, ast.ClassDef) and n.name == name)
+        methods = {n.name for n in holder.body if isinstance(n, ast.FunctionDef)}
+        assert not set(re.findall(rf"`{name}\.(\w+)(?:\(\))?`", WRITTEN)) - methods
+
+
+def test_limiting_cases_named_in_the_page_exist():
+    """Kills: a limit that the page claims and no test checks."""
+    named = set(re.findall(r"`(test_\w+\.py)::(test_\w+)`", WRITTEN))
+    assert len(named) > 10
+    for file, test in named:
+        tests = {n.name for n in syntax(f"tests/limits/{file}").body if isinstance(n, ast.FunctionDef)}
+        assert test in tests
+
+
+# ---- events, lenses, facts ----
+
+
+def emitted() -> set[str]:
+    """Event kinds written somewhere in sim: the kinds among the texts of functions that write an event."""
+    kinds = set()
+    for path in (ROOT / "sim").rglob("*.py"):
+        tree = syntax(str(path.relative_to(ROOT)))
+        for function in (n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef)):
+            calls = [n.func for n in ast.walk(function) if isinstance(n, ast.Call)]
+            names = {c.attr if isinstance(c, ast.Attribute) else getattr(c, "id", "") for c in calls}
+            if names & {"_event", "Event"}:
+                kinds |= {n.value for n in ast.walk(function) if isinstance(n, ast.Constant) and n.value in EVENT_KINDS}
+    return kinds
+
+
+def test_every_event_kind_is_documented():
+    """Kills: a kind the code writes and the page calls reserved, a missing one, one that nobody writes any more."""
+    table = re.findall(
+        r"^\| (`[\w`, ]+`) \| ([^|]+) \|", section("8 What is measured").split("**Events**")[1], re.MULTILINE
+    )
+    when = {kind: text.strip() for cell, text in table for kind in re.findall(r"\w+", cell)}
+    assert set(when) == set(EVENT_KINDS)
+    assert {kind for kind, text in when.items() if text != "reserved"} == emitted()
+
+
+def test_lenses_and_populations_are_documented():
+    """Kills: a lens, a division or a population that comes without a description."""
+    text = section("8 What is measured")
+    lenses = re.findall(r"^\| `(\w+)` \| ", text.split("**Concentration**")[0], re.MULTILINE)
+    assert set(lenses) == set(LENSES)
+    assert not [name for name in (*BY, *POPULATIONS) if f"`{name}`" not in text]
+
+
+def test_facts_cited_in_the_page_exist():
+    """Kills: a mistyped fact id."""
+    with (ROOT / "scenarios" / "facts.csv").open(encoding="utf-8", newline="") as file:
+        known = {row["id"] for row in csv.DictReader(file)}
+    cited = set(re.findall(r"\b(?:S\d-\d\d|P-\d\d\d)\b", WRITTEN))
+    assert len(cited) > 15
+    assert not cited - known
+
+
+def test_odd_sections_are_there():
+    """Kills: a part of the protocol dropped in an edit."""
+    headings = re.findall(r"^## (.+)$", PAGE, re.MULTILINE)
+    wanted = ("Purpose", "Entities", "Process", "Design concepts", "Initialization", "Input data", "Submodels")
+    assert [h for h in headings if any(w in h for w in wanted)] == headings[: len(wanted)]
+    for concept in [
+        "Emergence",
+        "Adaptation",
+        "Objectives",
+        "Learning",
+        "Prediction",
+        "Sensing",
+        "Interaction",
+        "Stochasticity",
+        "Collectives",
+    ]:
+        assert f"**{concept}.**" in section("4 Design concepts")
+
+
+def test_links_within_the_page_have_a_heading():
+    """Kills: a renamed heading that a link still points to."""
+    headings = {
+        re.sub(r"[^\w\- ]", "", h.lower()).replace(" ", "-") for h in re.findall(r"^#+ (.+)$", PAGE, re.MULTILINE)
+    }
+    assert not [anchor for anchor in re.findall(r"\]\(#([^)]+)\)", PAGE) if anchor not in headings]
