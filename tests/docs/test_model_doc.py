@@ -104,8 +104,8 @@ def steps() -> list[str]:
     """The verbs of Market.step, in order."""
     market = next(n for n in syntax("sim/market.py").body if isinstance(n, ast.ClassDef) and n.name == "Market")
     step = next(n for n in market.body if isinstance(n, ast.FunctionDef) and n.name == "step")
-    calls = [n.value.func for n in step.body if isinstance(n, ast.Expr) and isinstance(n.value, ast.Call)]
-    return [call.attr for call in calls if isinstance(call, ast.Attribute)]
+    calls = [n.value.func for n in ast.walk(step) if isinstance(n, ast.Expr) and isinstance(n.value, ast.Call)]
+    return [c.attr for c in sorted(calls, key=lambda call: call.lineno) if isinstance(c, ast.Attribute)]
 
 
 def test_the_schedule_is_that_of_the_code():
