@@ -34,9 +34,10 @@ LARGE_SEGMENTS = ("large", "large_regulated")
 class Conditions:
     """What buyers know when they choose, all of last quarter's market. Lab arrays are by the labs' positions.
 
-    `taste` (labs, enterprises) is the lasting taste for vendors less the dislike of depending on them; `peers` (segments,
-    labs) shares of the segment's production workloads; `going_price` and the tasks' `other_cost` USD per Mtok by type; `talent_gain` and `tooling`
-    in 0-1; `budget_index` and `fixed_cost_index` relative to the first quarter.
+    `taste` (labs, enterprises) is the lasting taste for vendors less the dislike of depending on them; `peers`
+    (segments, labs) shares of the segment's production workloads; `going_price` and the tasks' `other_cost` USD per
+    Mtok by type; `talent_gain` and `tooling` in 0-1; `budget_index` and `fixed_cost_index` relative to the first
+    quarter.
     """
 
     brand: Floats
@@ -54,7 +55,7 @@ class Conditions:
 
 @dataclass(frozen=True)
 class OwnHosting:
-    """Yearly USD of running weights oneself, for each workload: infrastructure, hired staff, integrator; at the edge."""
+    """Yearly USD of running weights oneself: infrastructure, hired staff, integrator; and integration at the edge."""
 
     infrastructure: Floats
     operations: Floats
@@ -336,7 +337,7 @@ def upgrades(
 def upgrade_gain(
     population: Population, rows: Ints, catalogue: Catalogue, seen: Conditions, models: tuple[Ints, Ints]
 ) -> Floats:
-    """Utility of the second of two models (catalogue rows) over the first, in each workload's own mode; nan if unsold."""
+    """Utility of the second of two models (catalogue rows) over the first, in the workload's mode; nan if unsold."""
     p, w = population.parameters, population.workloads
     kind, mode = w.chosen_type(rows), w.mode[rows]
     budget = population.yearly_budget(rows, seen.budget_index)

@@ -20,7 +20,7 @@ Ints = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Yardstick:
-    """The fixed part of the measurement: which enterprises each population counts, and where labs stand on the key axis.
+    """The fixed part of the measurement: whom each population counts, and where labs stand on the key axis.
 
     `stratum` numbers each enterprise's segment and region, `counted` (populations, strata) says 1 where a population
     counts a stratum; `members` (populations, enterprises) holds weights where counted, else 0. `of_lab` gives key

@@ -27,6 +27,7 @@ from sim.records import Event, Records, share_keys
 from sim.scenario import Scenario
 from sim.shocks import Calendar, Change
 from sim.streams import Streams
+from sim.threads import one_blas_thread
 from sim.trends import Trends
 
 Floats = NDArray[np.float64]
@@ -68,18 +69,19 @@ class Market(mesa.Model):
 
     def step(self) -> None:
         """One quarter of the market."""
-        self.open_books()
-        self.apply_shocks_and_advance_trends()
-        self.labs_plan_and_train()
-        self.labs_release_and_retire()
-        self.labs_post_prices()
-        self.enterprises_adopt()
-        self.enterprises_choose()
-        self.settle_invoices()
-        self.investors_fund_labs()
-        self.labs_exit()
-        self.check_identities()
-        self.record()
+        with one_blas_thread():
+            self.open_books()
+            self.apply_shocks_and_advance_trends()
+            self.labs_plan_and_train()
+            self.labs_release_and_retire()
+            self.labs_post_prices()
+            self.enterprises_adopt()
+            self.enterprises_choose()
+            self.settle_invoices()
+            self.investors_fund_labs()
+            self.labs_exit()
+            self.check_identities()
+            self.record()
         self.quarter += 1
 
     def run(self) -> Records:
@@ -234,7 +236,7 @@ class Market(mesa.Model):
     # ---- 2 labs plan, train, release
 
     def labs_plan_and_train(self) -> None:
-        """Budgets follow plans within what labs can pay; knowledge is made, absorbed and leaks; compute goes into runs."""
+        """Budgets follow plans within what labs can pay; knowledge is made, absorbed and leaks; compute trains."""
         if not self.parameters.switches.training:
             return
         working = self.active_labs
@@ -450,7 +452,7 @@ class Market(mesa.Model):
         self._observe()
 
     def _observe(self) -> None:
-        """What everybody can see of the quarter: spending, going prices, shares by segment, dependence, brand, seats."""
+        """What everybody can see: spending, going prices, shares by segment, dependence, brand, seats."""
         usage, w = self.usage, self.population.workloads
         labs, segments = len(self.roster) + 1, len(self.population.segments)
         lab = self.catalogue.lab[usage.model]

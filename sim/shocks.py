@@ -28,9 +28,9 @@ class Calendar:
     """The shocks of a scenario and what the numbers they touch would be without them.
 
     A number's value in a quarter follows from its undisturbed value and the shocks then in force, in order of their
-    start: one that sets a value replaces it, one with a factor multiplies it. So shocks may overlap and end in any order.
-    Raises ShockError for a key that does not exist, a factor on what is no number, or a value the schema refuses in some
-    quarter.
+    start: one that sets a value replaces it, one with a factor multiplies it. So shocks may overlap and end in any
+    order. Raises ShockError for a key that does not exist, a factor on what is no number, or a value the schema
+    refuses in some quarter.
     """
 
     def __init__(self, parameters: Parameters) -> None:

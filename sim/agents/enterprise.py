@@ -1,7 +1,7 @@
 """Enterprises as agents: views of the population's columns, made when someone asks.
 
-`choose` is the rule of choice written plainly, term by term, for one workload. The population kernel (`sim.choice`) does
-the same for all at once; a test holds the two together, choice for choice under the same draws.
+`choose` is the rule of choice written plainly, term by term, for one workload. The population kernel (`sim.choice`)
+does the same for all at once; a test holds the two together, choice for choice under the same draws.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Investor(mesa.Agent):
-    """One investor. `holdings` are stakes (0-1) in labs; `called` USD drawn from its backers, `invested` USD paid in."""
+    """One investor. `holdings` are stakes (0-1) in labs, `called` USD drawn from its backers, `invested` paid in."""
 
     model: Market
 

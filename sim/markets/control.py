@@ -48,7 +48,7 @@ def wind_down(market: Market, lab: Lab) -> None:
     owed = np.array([claims[c] for c in creditors])
     estate = max(0.0, float(journal.cash[lab.account]))
     recovered = estate_waterfall(estate, owed, seniority) if creditors else owed
-    for creditor, paid, claim in zip(creditors, recovered, owed, strict=True):
+    for creditor, paid in zip(creditors, recovered, strict=True):
         journal.recover(lab.account, creditor, float(paid))
         journal.forgive("write_off", lab.account, creditor, journal.claims(lab.account).get(creditor, 0.0))
     distribute(market, lab)
