@@ -128,7 +128,9 @@ def pick_offer(utility: Single, none: Single, closed: int, dissimilarity: float,
     """
     scale = np.float32(1.0 / dissimilarity)
     top = np.maximum(utility.max(axis=0, initial=UNAVAILABLE), none)
-    running = np.exp((utility - top) * scale)
+    running = utility - top
+    running *= scale
+    np.exp(running, out=running)
     for row in range(1, running.shape[0]):  # a running sum over rows: faster than cumsum across a C-ordered block
         running[row] += running[row - 1]
     whole = running[-1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -72,9 +73,13 @@ class Frontier:
             self.public_knowledge += t.community_knowledge_rate * min(1.0, open_flagships / COMMUNITY_FULL) * DT
 
     def lag_months(self, quarter: int, open_capability: float) -> float:
-        """Months since the first closed model that had what the best open one has at the quarter's end."""
+        """Months since the first closed model that had what the best open one has at the quarter's end.
+
+        0 when no closed model has had it yet: the open one leads.
+        """
         years, capabilities = zip(*self.closed, strict=True) if self.closed else ((), ())
-        return gap_months(years, capabilities, decimal_year(quarter + 1), open_capability)
+        lag = gap_months(years, capabilities, decimal_year(quarter + 1), open_capability)
+        return 0.0 if math.isnan(lag) else lag
 
 
 COMMUNITY_FULL = 5.0  # open flagships that keep the whole community busy
