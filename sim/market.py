@@ -19,7 +19,7 @@ from sim.journal import IdentityResidual, Journal, require_identities
 from sim.lenses import Yardstick, share_block
 from sim.markets import control, funding, invoices
 from sim.markets.menu import Catalogue, Menu, catalogue_of, menu_of
-from sim.markets.model_market import Usage, believed_demand, going_prices, new_prices, submarkets, usage_of
+from sim.markets.model_market import Usage, believed_demand, new_prices, submarkets, usage_of
 from sim.parameters import COMMUNITY, REGIONS, WORKLOADS, Parameters
 from sim.population import NO_MODEL, Population
 from sim.quarters import DT, QUARTERS_PER_YEAR, quarter_label, quarter_number
@@ -457,7 +457,8 @@ class Market(mesa.Model):
         labs, segments = len(self.roster) + 1, len(self.population.segments)
         lab = self.catalogue.lab[usage.model]
         self.api_spend = float(usage.api_spend.sum())
-        self.going_price = going_prices(self.going_price, usage, self.parameters.demand.going_price_inertia)
+        inertia = self.parameters.demand.going_price_inertia
+        self.going_price = self.going_price**inertia * usage.going ** (1.0 - inertia)
         self.sold, self.submarkets = submarkets(self.catalogue, usage)
         weight = np.where(usage.production, usage.weight, 0.0)
         counts = np.bincount(w.segment[usage.row].astype(np.int64) * labs + lab, weight, segments * labs)

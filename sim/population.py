@@ -193,7 +193,9 @@ class Population:
             draw = self.streams.generator(f"workloads/{name}")
             kind[mine] = pick(s.mix, WORKLOADS, evenly(draw, mine.size, 7))
             mean = sum(share * relative[WORKLOADS.index(t)] for t, share in s.mix.items())
-            budget[mine] = s.workload_budget * e.size[enterprise[mine]] * relative[kind[mine]] / mean
+            usual = 0.5 * (s.workloads_min + s.workloads_max)  # a firm's budget goes with its size, not with its slots
+            part = usual / np.diff(e.slots)[enterprise[mine]]
+            budget[mine] = s.workload_budget * part * e.size[enterprise[mine]] * relative[kind[mine]] / mean
         count = enterprise.size
         return Workloads(
             enterprise=enterprise,

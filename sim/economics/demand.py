@@ -132,3 +132,15 @@ def usage_spend(
     """USD spent when a budget meets a price: price x ``usage_volume`` = budget x (price / r)^(1 - e)."""
     ratio = np.asarray(price, dtype=np.float64) / np.asarray(going_price)
     return np.asarray(np.asarray(budget_usd) * ratio ** (1.0 - np.asarray(own_elasticity)))
+
+
+def going_price(budgets: ArrayLike, prices: ArrayLike, own_elasticity: float) -> float:
+    """Price r at which what is spent is just the sum of budgets, in the unit of ``prices`` (all above 0), shape (n,).
+
+    Spending budget x (price / r)^(1 - e) sums to the budgets at r = (sum b p^(1 - e) / sum b)^(1 / (1 - e)), a
+    budget-weighted power mean; so total spending follows budgets whoever chooses what, and a cheaper choice of some
+    raises the relative price, hence the spending, of the others.
+    """
+    b = np.asarray(budgets, dtype=np.float64)
+    power = 1.0 - own_elasticity
+    return float((np.sum(b * np.asarray(prices) ** power) / np.sum(b)) ** (1.0 / power))

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from sim.agents.lab import ReleasedModel
 from sim.choice import Conditions, own_hosting
-from sim.economics.demand import usage_volume
+from sim.economics.demand import going_price, usage_volume
 from sim.economics.pricing import BelievedDemand, LogPrice, posted_prices
 from sim.markets.menu import API, EDGE, HOSTED, PRIVATE, SELF, Catalogue
 from sim.parameters import WORKLOADS, Parameters
@@ -45,7 +45,7 @@ class Usage:
     operations: Floats  # to staff
     integration: Floats  # to integrators
     services: Floats  # to the developer of the open weights it runs
-    metered: Floats  # paid by the token in any mode: what the going price is made of
+    going: Floats  # by type, USD per Mtok: the price at which budgets for tokens are just spent
     budget: Floats  # what it would spend at the going price
 
     @cached_property
@@ -75,14 +75,16 @@ def usage_of(population: Population, catalogue: Catalogue, seen: Conditions, ser
     mode = w.mode[rows]
     kind = w.chosen_type(rows)
     budget = population.yearly_budget(rows, seen.budget_index)
-    going = seen.going_price[kind]
     own = own_hosting(population, rows, budget, seen)
     in_house, at_edge = mode == SELF, mode == EDGE
     fixed = np.where(in_house, own.infrastructure + own.operations + own.integrator, np.where(at_edge, own.edge, 0.0))
     variable = catalogue.unit_cost[kind, model, mode]
-    unit = variable + fixed * going / budget
     elasticity = p.demand.own_usage_elasticity if p.switches.usage_elasticity else 0.0
-    tokens = usage_volume(budget, unit, going, elasticity) * DT * w.weight[rows]
+    going = _clearing_prices(
+        seen.going_price, kind, budget * w.weight[rows], np.where(at_edge, 0.0, variable), elasticity
+    )
+    price = np.where(at_edge, going[kind], variable)  # at the edge no token has a price: volume is that of the budget
+    tokens = usage_volume(budget, price, going[kind], elasticity) * DT * w.weight[rows]
     bill = tokens * variable
     part = DT * w.weight[rows]
     private = mode == PRIVATE
@@ -107,21 +109,21 @@ def usage_of(population: Population, catalogue: Catalogue, seen: Conditions, ser
         operations=np.where(in_house, own.operations * part, 0.0),
         integration=np.where(in_house, own.integrator * part, np.where(at_edge, own.edge * part, 0.0)),
         services=rate * (hosting + running),
-        metered=np.where(at_edge, 0.0, bill),
+        going=going,
         budget=budget * part,
     )
 
 
-def going_prices(before: Floats, usage: Usage, inertia: float) -> Floats:
-    """USD per Mtok that workloads of each type paid by the token, smoothed with last quarter's going price.
-
-    Fixed costs of own servers and the edge, where no token has a price, are left out: they do not fall with volume, and
-    volume is the budget over this price.
-    """
-    tokens = np.bincount(usage.kind, np.where(usage.metered > 0.0, usage.tokens, 0.0), len(WORKLOADS))
-    spend = np.bincount(usage.kind, usage.metered, len(WORKLOADS))
-    now = np.where(tokens > 0.0, spend / np.where(tokens > 0.0, tokens, 1.0), before)
-    return np.asarray(before**inertia * now ** (1.0 - inertia))
+def _clearing_prices(
+    before: Floats, kind: NDArray[np.int8], budget: Floats, price: Floats, elasticity: float
+) -> Floats:
+    """Going price of each type of work among workloads that pay by the token; last quarter's where there is none."""
+    now = before.copy()
+    for k in np.unique(kind):
+        metered = (kind == k) & (price > 0.0)
+        if metered.any():
+            now[k] = going_price(budget[metered], price[metered], elasticity)
+    return now
 
 
 def submarkets(catalogue: Catalogue, usage: Usage) -> tuple[dict[int, Floats], Floats]:
