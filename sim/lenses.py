@@ -121,15 +121,16 @@ def flow_totals(
     stratum = stick.stratum[usage.enterprise]
     models = next(iter(of_model.values())).size
     totals = {name: np.zeros((stick.counted.shape[0], size)) for name in values}
-    direct = [position[by] for by in position if by not in of_model]
+    direct = {by: stick.keys.index(by) for by in position if by not in of_model}
     for name, value in values.items():
         table = np.bincount(stratum * models + usage.model, value, strata * models).reshape(strata, models)
         by_model = stick.counted @ table
         for column in of_model.values():
             np.add.at(totals[name].T, column, by_model.T)
-        for column in direct:
-            table = np.bincount(stratum * size + column, value, strata * size).reshape(strata, size)
-            totals[name] += stick.counted @ table
+        for by, part in direct.items():
+            width = part.stop - part.start
+            cell = stratum * width + position[by] - part.start
+            totals[name][:, part] = stick.counted @ np.bincount(cell, value, strata * width).reshape(strata, width)
     return totals
 
 

@@ -247,14 +247,8 @@ def test_help_and_version(shell):
 
 @pytest.mark.parametrize("command", [[], ["run"], ["check"], ["show"], ["scenarios"], ["schema"], ["plot"]])
 def test_help_answers_at_once(command):
-    """Under 0.4 s (best of three). Kills: numpy, pandas, mesa or matplotlib imported for help."""
-
-    def once():
-        start = time.perf_counter()
-        subprocess.run([*CLI, *command, "--help"], check=True, capture_output=True)
-        return time.perf_counter() - start
-
-    best = min(once() for _ in range(3))
+    """What takes time is not loaded (`make bench` has the seconds). Kills: numpy, pandas or mesa imported for help."""
+    subprocess.run([*CLI, *command, "--help"], check=True, capture_output=True)
     loaded = subprocess.run(
         [sys.executable, "-c", "import sys, analysis.cli; print(*sys.modules)"],
         check=True,
@@ -262,7 +256,6 @@ def test_help_answers_at_once(command):
         text=True,
     ).stdout.split()
     assert not {"numpy", "pandas", "mesa", "matplotlib", "pyarrow", "pydantic"} & set(loaded)
-    assert best < 0.4
 
 
 def test_a_real_market_on_two_workers_gives_the_same_bytes(tmp_path):
