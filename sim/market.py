@@ -24,6 +24,7 @@ from sim.parameters import COMMUNITY, REGIONS, WORKLOADS, Parameters
 from sim.population import NO_MODEL, Population
 from sim.quarters import DT, QUARTERS_PER_YEAR, quarter_label, quarter_number
 from sim.records import Event, Records, share_keys
+from sim.reputation import move_brands, move_seats
 from sim.scenario import Scenario
 from sim.shocks import Calendar, Change
 from sim.streams import Streams
@@ -450,9 +451,11 @@ class Market(mesa.Model):
         for lab in self.roster:
             lab.revenues.append(lab.accounts.total_revenue)
         self._observe()
+        move_brands(self.active_labs, self.parameters.brand)
+        move_seats(self.active_labs, self.parameters.seats)
 
     def _observe(self) -> None:
-        """What everybody can see: spending, going prices, shares by segment, dependence, brand, seats."""
+        """What everybody can see of the market: spending, going prices, shares by segment, dependence."""
         usage, w = self.usage, self.population.workloads
         labs, segments = len(self.roster) + 1, len(self.population.segments)
         lab = self.catalogue.lab[usage.model]
@@ -464,43 +467,12 @@ class Market(mesa.Model):
         counts = np.bincount(w.segment[usage.row].astype(np.int64) * labs + lab, weight, segments * labs)
         counts = counts.reshape(segments, labs)
         whole = np.cumsum(counts, axis=1)[:, -1:]  # in order of labs: one more empty lab must not move the last bit
-        self.peers = counts / np.maximum(whole, 1e-300)
+        self.peers = counts / np.where(whole > 0.0, whole, 1.0)
         count = self.population.enterprises.count
         spend = np.bincount(lab * count + usage.enterprise, usage.spend, labs * count).reshape(labs, count)
         spend[-1] = 0.0  # nobody depends on the community
-        self.dependence = (spend / np.maximum(spend.sum(axis=0), 1e-300)).astype(np.float32)
-        self._move_brands()
-        self._move_seats()
-
-    def _move_brands(self) -> None:
-        """Brand is built by quality near the best, a safety record and distribution, and fades."""
-        b = self.parameters.brand
-        best = max((m.base_capability for lab in self.active_labs for m in lab.models), default=0.0)
-        for lab in self.active_labs:
-            behind = best - max(m.base_capability for m in lab.models)
-            gain = b.quality_gain * np.exp(-behind / b.quality_scale)
-            gain += b.safety_gain * lab.parameters.safety + b.distribution_gain * lab.parameters.distribution
-            lab.brand = float(stock_step(lab.brand, float(gain), b.decay))
-
-    def _move_seats(self) -> None:
-        """Subscriptions follow presence, quality and brand with a lag; what no lab holds at the start stays outside."""
-        s = self.parameters.seats
-        active = self.active_labs
-        best = max((m.base_capability for lab in active for m in lab.models), default=0.0)
-        pull = np.array(
-            [
-                lab.parameters.seat_presence
-                * np.exp(
-                    s.quality_weight * (max(m.base_capability for m in lab.models) - best) + s.brand_weight * lab.brand
-                )
-                for lab in active
-            ]
-        )
-        whole = float(sum(pull.tolist()))
-        move = -np.expm1(-s.turnover * DT)
-        for lab, attraction in zip(active, pull.tolist(), strict=True):
-            goal = attraction / whole if whole > 0 else 0.0
-            lab.seat_share += move * (goal - lab.seat_share)
+        total = spend.sum(axis=0)
+        self.dependence = (spend / np.where(total > 0.0, total, 1.0)).astype(np.float32)
 
     # ---- 6, 7 money and control
 
@@ -592,11 +564,3 @@ class Market(mesa.Model):
 
     def _event(self, kind: str, lab: str, counterparty: str = "", amount: float = 0.0, cause: str = "") -> None:
         self.records.event(Event(self.label, kind, lab, counterparty, amount, cause))
-
-
-def stock_step(stock: float, gain: float, decay: float) -> float:
-    """A stock after a quarter of d stock/dt = gain - decay x stock (exact); gain and decay per year."""
-    if decay == 0.0:
-        return stock + gain * DT
-    level = gain / decay
-    return level + (stock - level) * float(np.exp(-decay * DT))

@@ -134,6 +134,11 @@ class Lab(mesa.Agent):
         return mine[-1] if mine else None
 
     @property
+    def best_capability(self) -> float:
+        """Capability on release of the best model it serves."""
+        return max(m.base_capability for m in self.models)
+
+    @property
     def backed(self) -> bool:
         """A parent or a state pays its burn."""
         return self.parameters.ownership != "independent"

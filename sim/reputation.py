@@ -1,0 +1,42 @@
+"""What builds up slowly around a lab: its brand and its seats in applications."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from sim.agents.lab import Lab
+from sim.parameters import Brand, Seats
+from sim.quarters import DT
+
+
+def stock_step(stock: float, gain: float, decay: float) -> float:
+    """A stock after a quarter of d stock/dt = gain - decay x stock (exact); gain and decay per year."""
+    if decay == 0.0:
+        return stock + gain * DT
+    level = gain / decay
+    return level + (stock - level) * math.exp(-decay * DT)
+
+
+def move_brands(labs: Sequence[Lab], brand: Brand) -> None:
+    """Brand is built by quality near the best, a safety record and distribution, and fades."""
+    best = max((lab.best_capability for lab in labs), default=0.0)
+    for lab in labs:
+        gain = brand.quality_gain * math.exp((lab.best_capability - best) / brand.quality_scale)
+        gain += brand.safety_gain * lab.parameters.safety + brand.distribution_gain * lab.parameters.distribution
+        lab.brand = stock_step(lab.brand, gain, brand.decay)
+
+
+def move_seats(labs: Sequence[Lab], seats: Seats) -> None:
+    """Subscriptions follow presence, quality and brand with a lag; what no lab held at the start is shared out too."""
+    best = max((lab.best_capability for lab in labs), default=0.0)
+    pull = [
+        lab.parameters.seat_presence
+        * math.exp(seats.quality_weight * (lab.best_capability - best) + seats.brand_weight * lab.brand)
+        for lab in labs
+    ]
+    whole = sum(pull)
+    follow = -math.expm1(-seats.turnover * DT)
+    for lab, attraction in zip(labs, pull, strict=True):
+        goal = attraction / whole if whole > 0.0 else 0.0
+        lab.seat_share += follow * (goal - lab.seat_share)
