@@ -69,7 +69,7 @@ FAULTS: dict[str, tuple[Plant, str]] = {
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_each_fault_stops_the_market_in_its_quarter(fault: str, scenario: Scenario) -> None:
-    """Kills: an audit left out of the step, one that reads running totals, one that looks at labs only, or warns only."""
+    """Kills: an audit left out of the step, running totals, an eye on labs only, a mere warning."""
     plant, message = FAULTS[fault]
     market = after_two_quarters(scenario)
     plant(market.journal)
@@ -88,7 +88,7 @@ def test_a_leak_between_two_steps_is_found_by_the_next(scenario: Scenario) -> No
 
 
 def test_a_market_that_bills_the_dead_is_stopped(scenario: Scenario) -> None:
-    """The market's own invoices, run once more for a lab that was wound down. Kills: an exit nobody tells the journal."""
+    """The market's own invoices, once more for a lab that was wound down. Kills: an exit the journal ignores."""
     market = steps(Market(scenario, 1, 100, "2024Q4"), 2)
     begin_quarter(market, "settle_invoices")
     invoices.settle_lab(market, market.lab["ai21"])
