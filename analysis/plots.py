@@ -57,7 +57,7 @@ YARDSTICKS = (
     ("deployments", "all", "deployments"),
     ("adopters", "all", "enterprises using any"),
     ("primary_vendor", "all", "primary vendor"),
-    ("deployments", "enterprise", "deployments of\nlarger enterprises"),
+    ("deployments", "enterprise", "deployments, enterprise"),
     ("developer_tokens", "all", "developers' tokens"),
 )
 
@@ -306,7 +306,8 @@ def lenses(result: Run) -> Figure:
         "Share of open weights by what is counted, "
         + ("one seed" if len(result.seeds) == 1 else f"median of {len(result.seeds)} seeds")
         + "; diamonds: published shares, which count different things",
-        "Published: Menlo Ventures 2024 (S1-02); 46 % as attributed to a16z 2024, a preference and no market share "
+        "Enterprise: large, large regulated, mid-market and public sector. Published: Menlo Ventures 2024 (S1-02); "
+        "46 % as attributed to a16z 2024, a preference and no market share "
         "(S4-10); an estimate of 2025 (S3-01). Enterprises using any: does not sum to 100 % with closed.",
     )
     finish_page(figure, words, caption(result), right=0.8)
@@ -358,7 +359,7 @@ def hhi(result: Run) -> Figure:
     labels = [
         Label(HIGHLY_CONCENTRATED, "1,800: highly\nconcentrated", ACCENT),
         Label(MODERATELY_CONCENTRATED, "1,000: moderately\nconcentrated", ACCENT),
-        Label(end, f"{end:,.0f}\n(median)", SERIES[0]),
+        Label(end, f"{end:,.0f}" + ("" if len(result.seeds) == 1 else "\n(median)"), SERIES[0]),
     ]
     label_right(axes, x[-1], labels, 8)
     return figure
