@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import difflib
 import math
+import operator
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -27,7 +28,6 @@ from numpy.typing import NDArray
 
 REST_OF_WORLD = "rest_of_world"
 GATE = 1e-12  # an identity's residual over (largest stock + the quarter's gross flow)
-_FEW_ROWS = 512  # batches shorter than this are joined before their amounts are added up
 _MOST_CELLS = 1 << 20  # payer group x payee group cells up to which a past quarter's batch is summed by group
 
 Account = int | str
@@ -38,7 +38,10 @@ Pairs = dict[tuple[int, int], float]
 Key = TypeVar("Key")
 Scalar = TypeVar("Scalar", bound=np.generic)
 Side = Literal["payer", "payee"]
-Line = Literal["revenue", "cost", "financing", "circulation", "non_cash"]
+_SIDES: tuple[Side, Side] = ("payee", "payer")
+Heading = Literal["revenue", "cost", "financing", "circulation", "non_cash"]
+Line = tuple[str, Accounts, Accounts, Amounts]
+Ledgers = tuple[int, ...]
 
 
 class JournalError(ValueError):
@@ -63,7 +66,7 @@ class Purpose(NamedTuple):
     """Why money moves. `line` says where it stands in a lab's accounts; `invoiced` purposes must be billed first."""
 
     name: str
-    line: Line
+    line: Heading
     payer: str
     payee: str
     meaning: str
@@ -107,8 +110,15 @@ PURPOSES: tuple[Purpose, ...] = (
     Purpose("compute_credit_grant", "non_cash", "issuer", "holder", "compute credits paid in as capital"),
     Purpose("compute_credit_used", "non_cash", "issuer", "holder", "compute credits redeemed"),
 )
+_CASH: Ledgers = (int(Ledger.CASH),)
+_BILLED: Ledgers = (int(Ledger.BILLED),)
+_AT_ONCE: Ledgers = _BILLED + _CASH
+_DEBT: Ledgers = (int(Ledger.DEBT),)
+_CREDIT: Ledgers = (int(Ledger.CREDIT),)
+_SETTLED: Ledgers = (int(Ledger.SETTLED),)
 _CODE = {purpose.name: code for code, purpose in enumerate(PURPOSES)}
 _IS_CASH = tuple(purpose.line != "non_cash" for purpose in PURPOSES)
+_INVOICED = frozenset(code for code, purpose in enumerate(PURPOSES) if purpose.invoiced)
 _REDUCTIONS = frozenset(
     _CODE[name] for name in ("debt_repayment", "estate", "debt_relief", "write_off", "compute_credit_used")
 )
@@ -137,12 +147,20 @@ class Stocks(NamedTuple):
     credit_assets: dict[int, float]
 
 
+class Rolled(NamedTuple):
+    """What a quarter's batches alone say: cash in and out by account id (USD), and the closing stocks."""
+
+    inflow: Floats
+    outflow: Floats
+    stocks: Stocks
+
+
 @dataclass(slots=True)
 class Books:
     """One quarter: opening stocks rolled forward from the batches before it, its batches, and what was closed.
 
     `closed` maps a closed account to the number of this quarter's batches that came before it was closed.
-    `closing` is None while the quarter runs. A compacted quarter keeps sums by group and can't be audited.
+    `closing` are the live stocks. A compacted quarter keeps sums by group and can't be audited.
     """
 
     quarter: int
@@ -151,6 +169,13 @@ class Books:
     batches: list[Batch] = field(default_factory=list)
     closing: Stocks | None = None
     compacted: bool = False
+    kept: tuple[list[Batch], Rolled] | None = None
+
+    def rolled(self, size: int) -> Rolled:
+        """The opening stocks rolled forward for `size` accounts; computed anew only when the batches have changed."""
+        if self.kept is None or not _same(self.kept[0], self.batches) or len(self.kept[1].inflow) != size:
+            self.kept = list(self.batches), _rolled_forward(self, size)
+        return self.kept[1]
 
     def of(self, ledger: Ledger, purpose: int | None = None) -> list[Batch]:
         """The batches of a ledger, of one purpose if given."""
@@ -195,7 +220,7 @@ class Journal:
         self._credit = _Promises()
         self._books: dict[int, Books] = {}
         self._now: Books | None = None
-        self._pending: defaultdict[tuple[int, int], list[tuple[int, int, float]]] = defaultdict(list)
+        self._pending: defaultdict[tuple[Ledgers, int], list[tuple[int, int, float]]] = defaultdict(list)
         for name in accounts:
             self.open_account(name)
 
@@ -256,7 +281,7 @@ class Journal:
             closed: dict[int, int] = {}
         else:
             self._flush()
-            opening = _rolled_forward(last, self._size)
+            opening = last.rolled(self._size).stocks  # never the live stocks, which would forgive a leak
             closed = dict.fromkeys(last.closed, 0)
             self._retire(last)
         self._now = self._books[quarter] = Books(quarter, opening, closed)
@@ -267,30 +292,34 @@ class Journal:
         A zero moves nothing. Raises JournalError, moving nothing, for a negative or non-finite amount, an unknown
         account or a purpose that is not a payment. An overdraft is not refused here: the audit finds it.
         """
-        code = _code(purpose)
-        if not _IS_CASH[code]:
-            raise JournalError(f"{purpose} is not a payment: use owe, forgive, grant_credit or redeem_credit")
-        if _is_batch(payer, payee, amount):
-            batch = self._batch(Ledger.CASH, code, payer, payee, amount)
-            self._move(batch)
-            self._current(purpose).batches.append(batch)
-            return
-        row = self._row(purpose, payer, payee, amount)
-        if row[2]:
-            self._post_cash(code, row)
+        code = _payment(purpose, "use owe, forgive, grant_credit or redeem_credit")
+        self._pay(_CASH, code, payer, payee, amount)
+
+    def settle(self, purpose: str, payer: Accounts, payee: Accounts, amount: Amounts) -> None:
+        """Bill and pay in full at once: the same rows stand among the invoices and among the payments.
+
+        Arguments and errors as for `pay`.
+        """
+        self._pay(_AT_ONCE, _payment(purpose, "it can't be invoiced"), payer, payee, amount)
+
+    def settle_all(self, lines: Iterable[Line]) -> None:
+        """`settle` for many lines (purpose, payer, payee, amount), each with a column in it: all of them or none."""
+        batches = []
+        for purpose, payer, payee, amount in lines:
+            code = _payment(purpose, "it can't be invoiced")
+            batches.append(self._batch(Ledger.CASH, code, payer, payee, amount))
+        self._post_batches(_AT_ONCE, batches)
 
     def bill(self, purpose: str, payer: Accounts, payee: Accounts, amount: Amounts) -> None:
         """Record invoices (price x quantity). By quarter end each must be paid, owed or settled in credits, once.
 
         Arguments and errors as for `pay`.
         """
-        code = _code(purpose)
-        if not _IS_CASH[code]:
-            raise JournalError(f"{purpose} is not a payment, so it can't be invoiced")
+        code = _payment(purpose, "it can't be invoiced")
         if _is_batch(payer, payee, amount):
             self._current(purpose).batches.append(self._batch(Ledger.BILLED, code, payer, payee, amount))
         else:
-            self._post(Ledger.BILLED, code, self._row(purpose, payer, payee, amount))
+            self._post(_BILLED, code, self._row(purpose, payer, payee, amount))
 
     def owe(self, purpose: str, debtor: Accounts, creditor: Accounts, amount: Amounts) -> None:
         """Turn an invoice of `purpose` (or 'trade_debt': none of this quarter) into debt of debtor to creditor."""
@@ -299,7 +328,7 @@ class Journal:
             raise JournalError(f"{purpose} can't be owed: name the unpaid invoice's purpose, or trade_debt")
         for row in self._rows(purpose, debtor, creditor, amount):
             self._debt.add(*row)
-            self._post(Ledger.DEBT, code, row)
+            self._post(_DEBT, code, row)
 
     def forgive(self, purpose: str, debtor: Account, creditor: Account, amount: float) -> None:
         """Cancel debt without cash: 'debt_relief' (restructuring) or 'write_off' (wind-down)."""
@@ -320,7 +349,7 @@ class Journal:
         """Promise the holder compute worth `amount` USD."""
         row = self._row("compute_credit_grant", issuer, holder, amount)
         self._credit.add(*row)
-        self._post(Ledger.CREDIT, _CODE["compute_credit_grant"], row)
+        self._post(_CREDIT, _CODE["compute_credit_grant"], row)
 
     def redeem_credit(
         self, issuer: Account, holder: Account, supplier: Account, amount: float, purpose: str = "training"
@@ -333,9 +362,9 @@ class Journal:
         usd = self._within(usd, self._credit.get(issuer_id, holder_id), ("credit", issuer_id, holder_id))
         supplier_id = self.id_of(supplier)
         self._credit.add(issuer_id, holder_id, -usd)
-        self._post(Ledger.CREDIT, _CODE["compute_credit_used"], (issuer_id, holder_id, usd))
-        self._post(Ledger.SETTLED, _code(purpose), (holder_id, supplier_id, usd))
-        self._post_cash(_CODE["credit_redemption"], (issuer_id, supplier_id, usd))
+        self._post(_CREDIT, _CODE["compute_credit_used"], (issuer_id, holder_id, usd))
+        self._post(_SETTLED, _code(purpose), (holder_id, supplier_id, usd))
+        self._post_cash(_CASH, _CODE["credit_redemption"], (issuer_id, supplier_id, usd))
 
     # ---- balances
 
@@ -384,7 +413,8 @@ class Journal:
         if books is not self._now:
             return books
         self._flush()
-        return Books(quarter, books.opening, books.closed, books.batches, self._live())
+        books.closing = self._live()
+        return books
 
     def flows(self, quarter: int | None = None) -> pd.DataFrame:
         """Every row (of one quarter): quarter, ledger, purpose, payer, payee, amount_usd, zeros left out.
@@ -416,14 +446,14 @@ class Journal:
 
         In a compacted quarter a population's first id carries the sum of all its members.
         """
-        return _sums(self.books(quarter).of(Ledger.CASH, _code(purpose)), "payee", self._size)
+        return _flows(self.books(quarter).of(Ledger.CASH, _code(purpose)), self._size)[0]
 
     def paid(self, purpose: str, quarter: int) -> Floats:
         """Cash paid for a purpose in a quarter, USD by account id.
 
         In a compacted quarter a population's first id carries the sum of all its members.
         """
-        return _sums(self.books(quarter).of(Ledger.CASH, _code(purpose)), "payer", self._size)
+        return _flows(self.books(quarter).of(Ledger.CASH, _code(purpose)), self._size)[1]
 
     # ---- inside
 
@@ -482,7 +512,7 @@ class Journal:
             bad = int(np.flatnonzero(~((usd >= 0.0) & (usd < math.inf)))[0])
             names = f"{self.name_of(int(payers[bad]))} can't pay {self.name_of(int(payees[bad]))}"
             raise JournalError(f"{purpose}: {names} {usd[bad]} USD (row {bad}): amounts are finite and >= 0")
-        return Batch(int(ledger), code, payers, payees, usd)
+        return Batch(int(ledger), code, _fixed(payers), _fixed(payees), _fixed(usd))
 
     def _ids(self, purpose: str, account: Accounts) -> NDArray[np.int32]:
         if not isinstance(account, np.ndarray):
@@ -500,30 +530,43 @@ class Journal:
             return (self._row(purpose, payer, payee, amount),)
         return _triples([self._batch(Ledger.DEBT, _code(purpose), payer, payee, amount)])
 
-    def _post(self, ledger: Ledger, code: int, row: tuple[int, int, float]) -> None:
+    def _pay(self, ledgers: Ledgers, code: int, payer: Accounts, payee: Accounts, amount: Amounts) -> None:
+        """Move cash and post the rows in each of the ledgers."""
+        purpose = PURPOSES[code].name
+        if _is_batch(payer, payee, amount):
+            self._post_batches(ledgers, [self._batch(Ledger.CASH, code, payer, payee, amount)])
+        else:
+            self._post_cash(ledgers, code, self._row(purpose, payer, payee, amount))
+
+    def _post(self, ledgers: Ledgers, code: int, row: tuple[int, int, float]) -> None:
         if row[2]:
-            self._pending[ledger, code].append(row)
+            self._pending[ledgers, code].append(row)
 
-    def _post_cash(self, code: int, row: tuple[int, int, float]) -> None:
+    def _post_cash(self, ledgers: Ledgers, code: int, row: tuple[int, int, float]) -> None:
         payer, payee, amount = row
-        self._cash[payer] -= amount
-        self._cash[payee] += amount
-        self._post(Ledger.CASH, code, row)
+        if amount:
+            self._cash[payer] -= amount
+            self._cash[payee] += amount
+            self._pending[ledgers, code].append(row)
 
-    def _move(self, batch: Batch) -> None:
+    def _post_batches(self, ledgers: Ledgers, batches: list[Batch]) -> None:
+        """Move the cash of some batches and post them in each of the ledgers."""
+        inflow, outflow = _flows(batches, self._size)
         cash = self._cash[: self._size]
-        cash += np.bincount(batch.payee, batch.amount, self._size)
-        cash -= np.bincount(batch.payer, batch.amount, self._size)
+        cash += inflow
+        cash -= outflow
+        posted = [Batch(ledger, *batch[1:]) for batch in batches for ledger in ledgers]
+        self._current("settle").batches.extend(posted)
 
     def _pay_down(self, purpose: str, debtor: Account, creditor: Account, amount: float) -> None:
         row = self._row(purpose, debtor, creditor, amount)
-        self._post_cash(_code(purpose), self._reduce_debt(_code(purpose), row))
+        self._post_cash(_CASH, _code(purpose), self._reduce_debt(_code(purpose), row))
 
     def _reduce_debt(self, code: int, row: tuple[int, int, float]) -> tuple[int, int, float]:
         debtor, creditor, amount = row
         usd = self._within(amount, self._debt.get(debtor, creditor), ("debt", debtor, creditor))
         self._debt.add(debtor, creditor, -usd)
-        self._post(Ledger.DEBT, code, (debtor, creditor, usd))
+        self._post(_DEBT, code, (debtor, creditor, usd))
         return debtor, creditor, usd
 
     def _within(self, amount: float, stock: float, what: tuple[str, int, int]) -> float:
@@ -537,10 +580,11 @@ class Journal:
     def _flush(self) -> None:
         """Turn the pending single rows into batches."""
         books = self._current("flush")
-        for (ledger, code), rows in self._pending.items():
+        for (ledgers, code), rows in self._pending.items():
             payer, payee, amount = zip(*rows, strict=True)
-            ids = (np.array(payer, dtype=np.int32), np.array(payee, dtype=np.int32))
-            books.batches.append(Batch(int(ledger), code, *ids, np.array(amount, dtype=np.float64)))
+            ids = _fixed(np.array(payer, dtype=np.int32)), _fixed(np.array(payee, dtype=np.int32))
+            usd = _fixed(np.array(amount, dtype=np.float64))
+            books.batches += [Batch(ledger, code, *ids, usd) for ledger in ledgers]
         self._pending.clear()
 
     def _live(self) -> Stocks:
@@ -549,6 +593,7 @@ class Journal:
 
     def _retire(self, books: Books) -> None:
         """Close a quarter: keep its detail and its closing stocks, or payments and promises summed by group only."""
+        books.kept = books.closing = None
         if self.detail:
             live = self._live()
             books.closing = live._replace(cash=live.cash.copy())
@@ -625,13 +670,11 @@ class _Audit:
         self.name_of = name_of
         self.live = books.closing
         self.size = len(self.live.cash)
-        self.inflow, self.outflow = np.zeros(self.size), np.zeros(self.size)
-        self.unmatched: dict[Side, tuple[float, str]] = {"payer": (0.0, "all"), "payee": (0.0, "all")}
-        self._scan()
-        self.rolled = _rolled_forward(books, self.size, (self.inflow, self.outflow))
+        self.inflow, self.outflow, self.rolled = books.rolled(self.size)
         self.gate = GATE * (self._largest_stock() + float(self.inflow.sum()))
 
     def residuals(self) -> list[IdentityResidual]:
+        items = _open_items(self.books.batches)
         return [
             self._result("total cash is constant", abs(self.live.cash.sum() - self.books.opening.cash.sum()), "all"),
             self._worst("cash closing = opening + in - out", np.abs(self.live.cash - self.rolled.cash)),
@@ -644,8 +687,8 @@ class _Audit:
             self._worst_of("credits used are paid by their issuer", self._unpaid_credits()),
             self._worst_of("credits used settle the holder's bills", self._unsettled_credits()),
             self._worst("nothing moves at a closed account", self._late_turnover()),
-            self._result("invoices by payer = paid + owed + credits", *self.unmatched["payer"]),
-            self._result("invoices by payee = paid + owed + credits", *self.unmatched["payee"]),
+            self._result("invoices by payer = paid + owed + credits", *self._unmatched(items, "payer")),
+            self._result("invoices by payee = paid + owed + credits", *self._unmatched(items, "payee")),
             self._worst_of("recovered + written off = claims", self._unsettled_estates()),
         ]
 
@@ -690,37 +733,23 @@ class _Audit:
         promises = [b for b in self.books.batches if b.ledger not in (Ledger.CASH, Ledger.BILLED)]
         for mark in sorted(set(self.books.closed.values())):
             batches = self.books.batches[mark:] if mark else promises
-            turnover = _sums(batches, "payer", self.size) + _sums(batches, "payee", self.size)
+            turnover = np.add(*_flows(batches, self.size))
             if not mark:  # closed before the quarter's first batch: the flows of the whole quarter are late
                 turnover += self.inflow + self.outflow
             closed = [account for account, at in self.books.closed.items() if at == mark]
             late[closed] = turnover[closed]
         return late
 
-    def _scan(self) -> None:
-        """One pass over the purposes: cash in and out by account, and the worst gap between bills and settlements."""
-        by_code: defaultdict[int, list[Batch]] = defaultdict(list)
-        for batch in self.books.batches:
-            by_code[batch.purpose].append(batch)
-        for code in sorted(by_code):
-            batches = by_code[code]
-            paid = [b for b in batches if b.ledger == Ledger.CASH]
-            billed = [b for b in batches if b.ledger == Ledger.BILLED]
-            for side, total in self._flows():
-                cash = _sums(paid, side, self.size)
-                total += cash
-                if billed or PURPOSES[code].invoiced:
-                    promised = [b for b in batches if b.ledger in (Ledger.DEBT, Ledger.SETTLED)]
-                    cash += _sums(promised, side, self.size)
-                    self._note_gap(side, code, np.abs(_sums(billed, side, self.size) - cash))
-
-    def _flows(self) -> tuple[tuple[Side, Floats], tuple[Side, Floats]]:
-        return ("payer", self.outflow), ("payee", self.inflow)
-
-    def _note_gap(self, side: Side, code: int, gaps: Floats) -> None:
-        account = int(gaps.argmax())
-        if not gaps[account] <= self.unmatched[side][0]:
-            self.unmatched[side] = (float(gaps[account]), f"{self.name_of(account)} ({PURPOSES[code].name})")
+    def _unmatched(self, items: list[tuple[Batch, int]], side: Side) -> tuple[float, str]:
+        """The worst gap between invoices and what settled them, over purposes and accounts of one side."""
+        if not items:
+            return 0.0, "all"
+        codes = sorted({batch.purpose for batch, _ in items})
+        first_cell = {code: np.int64(place * self.size) for place, code in enumerate(codes)}
+        cells = np.concatenate([_ids_of(batch, side) + first_cell[batch.purpose] for batch, _ in items])
+        gaps = np.abs(np.bincount(cells, np.concatenate([count * batch.amount for batch, count in items])))
+        place, account = divmod(int(gaps.argmax()), self.size)
+        return float(gaps.max()), f"{self.name_of(account)} ({PURPOSES[codes[place]].name})"
 
     def _unsettled_estates(self) -> dict[int, float]:
         """Claims on closed accounts that were neither recovered nor written off, by debtor."""
@@ -756,6 +785,14 @@ def _code(purpose: str) -> int:
     return code
 
 
+def _payment(purpose: str, instead: str) -> int:
+    """The code of a purpose that moves cash; JournalError saying what to do instead for any other."""
+    code = _code(purpose)
+    if not _IS_CASH[code]:
+        raise JournalError(f"{purpose} is not a payment: {instead}")
+    return code
+
+
 def _nearest(name: str, known: Iterable[str]) -> str:
     close = difflib.get_close_matches(name, list(known), n=1)
     return f": did you mean {close[0]!r}?" if close else ""
@@ -769,6 +806,12 @@ def _main_ledger(purpose: str) -> Ledger:
 
 def _is_batch(payer: Accounts, payee: Accounts, amount: Amounts) -> bool:
     return isinstance(amount, np.ndarray) or isinstance(payer, np.ndarray) or isinstance(payee, np.ndarray)
+
+
+def _fixed(column: NDArray[Scalar]) -> NDArray[Scalar]:
+    """A column that nobody can change any more: what was posted stays as it was."""
+    column.flags.writeable = False
+    return column
 
 
 def _column(column: NDArray[Scalar], shape: tuple[int, ...]) -> NDArray[Scalar]:
@@ -787,28 +830,49 @@ def _bincount(ids: NDArray[np.integer], amounts: Floats, size: int) -> Floats:
     return np.asarray(np.bincount(ids, amounts, size), dtype=np.float64)
 
 
-def _sums(batches: Sequence[Batch], side: Side, size: int) -> Floats:
-    """Amounts by account id. Small batches are joined first: adding up a column of accounts costs more than they do."""
-    sums = np.zeros(size)
-    few = [batch for batch in batches if len(batch.amount) < _FEW_ROWS]
-    for batch in batches:
-        if len(batch.amount) >= _FEW_ROWS:
-            sums += _bincount(batch.payer if side == "payer" else batch.payee, batch.amount, size)
-    if few:
-        ids = np.concatenate([batch.payer if side == "payer" else batch.payee for batch in few])
-        sums += _bincount(ids, np.concatenate([batch.amount for batch in few]), size)
-    return sums
+def _ids_of(batch: Batch, side: Side) -> NDArray[np.int32]:
+    return batch.payer if side == "payer" else batch.payee
 
 
-def _rolled_forward(books: Books, size: int, flows: tuple[Floats, Floats] | None = None) -> Stocks:
-    """Closing stocks from the opening ones and the quarter's batches alone; flows: cash in and out by account."""
-    payments = books.of(Ledger.CASH)
-    inflow, outflow = flows or (_sums(payments, "payee", size), _sums(payments, "payer", size))
+def _flows(batches: Sequence[Batch], size: int) -> tuple[Floats, Floats]:
+    """Amounts in and out by account id, all batches added up in one pass over the accounts."""
+    if not batches:
+        return np.zeros(size), np.zeros(size)
+    if len(batches) == 1:
+        _, _, payer, payee, amount = batches[0]
+    else:
+        amount = np.concatenate([batch.amount for batch in batches])
+        payee, payer = (np.concatenate([_ids_of(batch, side) for batch in batches]) for side in _SIDES)
+    return _bincount(payee, amount, size), _bincount(payer, amount, size)
+
+
+def _rolled_forward(books: Books, size: int) -> Rolled:
+    inflow, outflow = _flows(books.of(Ledger.CASH), size)
     cash = inflow - outflow
     cash[: len(books.opening.cash)] += books.opening.cash
     debt = _rolled_pairs(books.opening.debt, books.of(Ledger.DEBT))
     credit = _rolled_pairs(books.opening.credit, books.of(Ledger.CREDIT))
-    return Stocks(cash, debt, credit, _by_owner(debt, 1), _by_owner(credit, 1))
+    return Rolled(inflow, outflow, Stocks(cash, debt, credit, _by_owner(debt, 1), _by_owner(credit, 1)))
+
+
+def _same(some: Sequence[Batch], others: Sequence[Batch]) -> bool:
+    """Whether two lists hold the very same batches, whose columns nobody can change."""
+    return len(some) == len(others) and all(map(operator.is_, some, others))
+
+
+def _open_items(batches: Iterable[Batch]) -> list[tuple[Batch, int]]:
+    """Invoices (counted +1) and what settled them (-1): payments, debts, credits used.
+
+    Rows that stand on both sides, as `settle` posts them, cancel out: they are the same columns, not equal ones.
+    """
+    items: dict[tuple[int, ...], tuple[Batch, int]] = {}
+    batches = [b for b in batches if b.ledger != Ledger.CREDIT]
+    invoiced = _INVOICED | {b.purpose for b in batches if b.ledger == Ledger.BILLED}
+    for batch in (b for b in batches if b.purpose in invoiced):
+        rows = batch.purpose, id(batch.payer), id(batch.payee), id(batch.amount)
+        before = items[rows][1] if rows in items else 0
+        items[rows] = batch, before + (1 if batch.ledger == Ledger.BILLED else -1)
+    return [(batch, count) for batch, count in items.values() if count]
 
 
 def _rolled_pairs(opening: Pairs, batches: Iterable[Batch]) -> Pairs:
@@ -850,8 +914,8 @@ def _by_group(batch: Batch, group: NDArray[np.int64], first: NDArray[np.int64]) 
     cells = len(first) ** 2
     if len(batch.amount) <= len(first) or cells > _MOST_CELLS:
         return batch._replace(payer=_grouped(batch.payer, group, first), payee=_grouped(batch.payee, group, first))
-    sums = _bincount(group[batch.payer] * len(first) + group[batch.payee], batch.amount, cells)
-    kept = np.flatnonzero(sums)
+    sums = _bincount(group.take(batch.payer) * len(first) + group.take(batch.payee), batch.amount, cells)
+    kept = np.flatnonzero(sums != 0.0)  # much faster on flags than on numbers
     payer, payee = (first[part].astype(np.int32) for part in np.divmod(kept, len(first)))
     return batch._replace(payer=payer, payee=payee, amount=sums[kept])
 

@@ -1,8 +1,8 @@
-"""Who pays whom each quarter: buyers for what they use, labs for what they need. Every payment goes through the journal."""
+"""Who pays whom each quarter: buyers for what they use, labs for what they need; every payment is in the journal."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,106 +20,123 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 SUPPLIERS = ("cloud", "staff", "hosts", "integrators")
+SOLD_DIRECTLY = ("api", "private_deployment", "services")  # buyers pay the lab
+SUPPLIER_OF = {
+    "cloud_resale": "cloud",
+    "private_deployment_fee": "cloud",
+    "hosting": "hosts",
+    "infrastructure": "cloud",
+    "operations": "staff",
+    "integration": "integrators",
+}
 
 
 def settle_usage(market: Market, usage: Usage) -> None:
     """Buyers receive their customers' money and pay every invoice of the quarter; hosts and clouds pass on shares."""
-    buyers = market.enterprise_accounts[usage.enterprise]
-    lab = market.catalogue.lab[usage.model]
-    home = market.lab_accounts[lab]
     _fund_buyers(market, usage)
-    cloud_share = np.where(usage.mode == API, market.lab_column("cloud_share")[lab], 0.0)
-    if not market.parameters.switches.cloud_resale:
-        cloud_share = np.zeros(lab.size)
-    resale = usage.first_party * cloud_share
-    private = np.where(usage.mode == PRIVATE, usage.first_party, 0.0)
-    direct = usage.first_party - resale - private
-    cloud, hosts, staff, integrators = (market.account_of[name] for name in ("cloud", "hosts", "staff", "integrators"))
-    lines: tuple[tuple[str, Floats, Ints | int], ...] = (
-        ("api", direct, home),
-        ("private_deployment", private, home),
-        ("services", usage.services, home),
-        ("cloud_resale", resale, cloud),
-        ("private_deployment_fee", usage.fee, cloud),
-        ("hosting", usage.hosting, hosts),
-        ("infrastructure", usage.infrastructure, cloud),
-        ("operations", usage.operations, staff),
-        ("integration", usage.integration, integrators),
-    )
-    for purpose, amount, payee in lines:
-        _invoice(market, purpose, amount, buyers, payee)
-    per_lab = _by_lab(market, lab)
-    _book(market, "api", per_lab(direct))
-    _book(market, "private_deployment", per_lab(private))
-    _book(market, "services", per_lab(usage.services))
-    _pass_on(market, "cloud_remittance", "cloud", per_lab(resale) * (1.0 - market.parameters.pricing.cloud_cut))
-    shared = per_lab(usage.hosting) * market.parameters.hosting.host_revenue_share * market.parameters.switches.services
+    lines = _lines(market, usage)
+    buyers = market.enterprise_accounts[usage.enterprise]
+    market.journal.settle_all((line.purpose, buyers[line.rows], line.payee, line.amount) for line in lines)
+    earned = {line.purpose: _by_lab(market, line.lab, line.amount) for line in lines}
+    for purpose in SOLD_DIRECTLY:
+        _book(market, purpose, earned[purpose])
+    hosting, switches = market.parameters.hosting, market.parameters.switches
+    remitted = earned["cloud_resale"] * (1.0 - market.parameters.pricing.cloud_cut)
+    _pass_on(market, "cloud_remittance", "cloud", remitted)
+    shared = earned["hosting"] * hosting.host_revenue_share * switches.services
     _pass_on(market, "hosted_revenue_share", "hosts", shared)
-    first_party = (usage.mode == API) | (usage.mode == PRIVATE)
-    cost = np.where(first_party, usage.tokens * market.catalogue.serving[usage.model], 0.0)
-    for position, amount in enumerate(per_lab(cost)):
-        if position < len(market.roster):
-            market.roster[position].accounts.cost["serving"] = float(amount)
+    _note_serving(market, usage)
+
+
+class _Line(NamedTuple):
+    """One line of the buyers' invoices: rows of the usage that owe it, their model's lab, who is paid, USD of each."""
+
+    purpose: str
+    rows: Ints
+    lab: Ints
+    payee: NDArray[np.int32] | int
+    amount: Floats
+
+
+def _lines(market: Market, usage: Usage) -> list[_Line]:
+    """Everything that buyers are billed for this quarter's usage, zeros left out; the labs' own lines go to labs."""
+    lab = market.catalogue.lab[usage.model]
+    private = np.where(usage.mode == PRIVATE, usage.first_party, 0.0)
+    resale = _resold(market, usage, lab)
+    amounts = {
+        "api": usage.first_party - resale - private,
+        "private_deployment": private,
+        "services": usage.services,
+        "cloud_resale": resale,
+        "private_deployment_fee": usage.fee,
+        "hosting": usage.hosting,
+        "infrastructure": usage.infrastructure,
+        "operations": usage.operations,
+        "integration": usage.integration,
+    }
+    lines = []
+    for purpose, amount in amounts.items():
+        rows = np.flatnonzero(amount > 0.0)
+        seller = lab[rows]
+        payee = market.lab_accounts[seller] if purpose in SOLD_DIRECTLY else market.account_of[SUPPLIER_OF[purpose]]
+        lines.append(_Line(purpose, rows, seller, payee, amount[rows]))
+    return lines
+
+
+def _resold(market: Market, usage: Usage, lab: Ints) -> Floats:
+    """The part of API sales that goes through clouds, USD."""
+    share = market.lab_column("cloud_share") * market.parameters.switches.cloud_resale
+    return np.where(usage.mode == API, usage.first_party * share[lab], 0.0)
 
 
 def _fund_buyers(market: Market, usage: Usage) -> None:
     """The buyers' own customers pay for what they will spend: rest of the world -> enterprises."""
-    need = np.bincount(usage.enterprise, usage.spend, market.enterprise_accounts.size)
-    payer = np.full(need.size, market.rest_of_world, np.int32)
-    market.journal.pay("customer_receipts", payer, market.enterprise_accounts, need)
+    need = np.asarray(np.bincount(usage.enterprise, usage.spend, market.enterprise_accounts.size), np.float64)
+    market.journal.pay("customer_receipts", market.rest_of_world, market.enterprise_accounts, need)
 
 
-def _invoice(market: Market, purpose: str, amount: Floats, buyers: NDArray[np.int32], payee: Ints | int) -> None:
-    """Bill and collect one line from all buyers; `payee` is one account or one for each row."""
-    rows = np.flatnonzero(amount > 0.0)
-    if rows.size == 0:
-        return
-    to = payee[rows] if isinstance(payee, np.ndarray) else np.full(rows.size, payee, np.int32)
-    market.journal.bill(purpose, buyers[rows], to, amount[rows])
-    market.journal.pay(purpose, buyers[rows], to, amount[rows])
+def _note_serving(market: Market, usage: Usage) -> None:
+    """What each lab's first-party tokens cost it to serve."""
+    first_party = (usage.mode == API) | (usage.mode == PRIVATE)
+    cost = np.where(first_party, usage.tokens * market.catalogue.serving[usage.model], 0.0)
+    by_lab = _by_lab(market, market.catalogue.lab[usage.model], cost)
+    for lab, amount in zip(market.roster, by_lab.tolist(), strict=False):
+        lab.accounts.cost["serving"] = amount
 
 
-class _by_lab:
-    """Sums by lab position of a column of usage."""
-
-    def __init__(self, market: Market, lab: Ints) -> None:
-        self.lab = lab
-        self.size = market.lab_accounts.size
-
-    def __call__(self, amount: Floats) -> Floats:
-        return np.bincount(self.lab, amount, self.size)
+def _by_lab(market: Market, lab: Ints, amount: Floats) -> Floats:
+    """Sums by the labs' positions, the community last."""
+    return np.asarray(np.bincount(lab, amount, market.lab_accounts.size), np.float64)
 
 
 def _book(market: Market, line: str, amounts: Floats) -> None:
-    for lab, amount in zip(market.roster, amounts, strict=False):
+    for lab, amount in zip(market.roster, amounts.tolist(), strict=False):
         if amount:
-            lab.accounts.revenue[line] = float(amount)
+            lab.accounts.revenue[line] = amount
 
 
 def _pass_on(market: Market, purpose: str, payer: str, amounts: Floats) -> None:
     """A cloud or host passes a share on to labs that are there to receive it."""
-    for lab, amount in zip(market.roster, amounts, strict=False):
-        if amount > 0.0 and lab.active:
-            market.journal.bill(purpose, market.account_of[payer], lab.account, float(amount))
-            market.journal.pay(purpose, market.account_of[payer], lab.account, float(amount))
-            lab.accounts.revenue[purpose] = float(amount)
+    present = np.array([lab.active for lab in market.roster] + [False])
+    received = np.where(present, amounts, 0.0)
+    market.journal.settle(purpose, market.account_of[payer], market.lab_accounts, received)
+    _book(market, purpose, received)
 
 
 def settle_seats(market: Market) -> None:
     """Consumers and employees pay their subscriptions; serving them costs a share of it."""
     if not market.parameters.switches.seats:
         return
-    consumers = market.account_of["consumers"]
-    for lab in market.roster:
-        amount = market.trends.seat_market * lab.seat_share * DT
-        if amount <= 0.0 or not lab.active:
-            continue
-        market.journal.pay("consumer_receipts", market.rest_of_world, consumers, amount)
-        market.journal.bill("seats", consumers, lab.account, amount)
-        market.journal.pay("seats", consumers, lab.account, amount)
-        lab.accounts.revenue["seats"] = amount
-        serving = lab.accounts.cost.get("serving", 0.0)
-        lab.accounts.cost["serving"] = serving + market.parameters.seats.serving_share * amount
+    consumers, labs = market.account_of["consumers"], market.active_labs
+    amounts = [market.trends.seat_market * lab.seat_share * DT for lab in labs]
+    sellers, paid = np.array([lab.account for lab in labs], np.int32), np.array(amounts)
+    market.journal.pay("consumer_receipts", market.rest_of_world, np.full(sellers.size, consumers, np.int32), paid)
+    market.journal.settle("seats", consumers, sellers, paid)
+    for lab, amount in zip(labs, amounts, strict=True):
+        if amount > 0.0:
+            lab.accounts.revenue["seats"] = amount
+            serving = lab.accounts.cost.get("serving", 0.0)
+            lab.accounts.cost["serving"] = serving + market.parameters.seats.serving_share * amount
 
 
 def settle_lab(market: Market, lab: Lab) -> None:
@@ -136,7 +153,7 @@ def settle_lab(market: Market, lab: Lab) -> None:
 
 
 def lab_invoices(market: Market, lab: Lab) -> list[tuple[str, int, float]]:
-    """What a lab is billed this quarter as (purpose, payee, USD): serving, staff, R&D compute, sales, interest, shares."""
+    """What a lab is billed this quarter as (purpose, payee, USD): compute, staff, sales, interest, revenue shares."""
     p, accounts = market.parameters, lab.accounts
     cloud, staff = market.account_of["cloud"], market.account_of["staff"]
     invoices = [
@@ -155,19 +172,28 @@ def lab_invoices(market: Market, lab: Lab) -> list[tuple[str, int, float]]:
 
 def _pay_or_owe(market: Market, lab: Lab, purpose: str, payee: int, amount: float) -> None:
     """Pay an invoice with credits (compute only), then cash; owe the rest."""
-    journal = market.journal
-    journal.bill(purpose, lab.account, payee, amount)
-    left = amount
-    if purpose in ("training", "serving") and journal.credit(lab.account) > 0.0:
-        for issuer, credit in journal.credit_by_issuer(lab.account).items():
-            used = min(credit, left)
-            journal.pay("capital_call", market.rest_of_world, issuer, max(0.0, used - float(journal.cash[issuer])))
-            journal.redeem_credit(issuer, lab.account, payee, used, purpose)
-            left -= used
-    cash = min(left, max(0.0, float(journal.cash[lab.account])))
-    journal.pay(purpose, lab.account, payee, cash)
+    journal, account = market.journal, lab.account
+    on_credit = purpose in ("training", "serving") and journal.credit(account) > 0.0
+    if not on_credit and amount <= journal.cash[account]:
+        journal.settle(purpose, account, payee, amount)
+        return
+    journal.bill(purpose, account, payee, amount)
+    left = _redeem(market, lab, purpose, payee, amount) if on_credit else amount
+    cash = min(left, max(0.0, float(journal.cash[account])))
+    journal.pay(purpose, account, payee, cash)
     if left - cash > 0.0:
-        journal.owe(purpose, lab.account, payee, left - cash)
+        journal.owe(purpose, account, payee, left - cash)
+
+
+def _redeem(market: Market, lab: Lab, purpose: str, payee: int, amount: float) -> float:
+    """Meet an invoice out of compute credits, issuer by issuer, who call the cash they lack; returns the rest."""
+    journal, left = market.journal, amount
+    for issuer, credit in journal.credit_by_issuer(lab.account).items():
+        used = min(credit, left)
+        journal.pay("capital_call", market.rest_of_world, issuer, max(0.0, used - float(journal.cash[issuer])))
+        journal.redeem_credit(issuer, lab.account, payee, used, purpose)
+        left -= used
+    return left
 
 
 def repay_debt(market: Market, lab: Lab) -> None:
