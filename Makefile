@@ -18,7 +18,7 @@ else $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constra
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-all lint bench docs clean
+.PHONY: help setup run test test-all lint bench docs readme clean
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 
@@ -46,6 +46,9 @@ bench: $(TEST_STAMP) ## seconds per run and per phase, ns per decision, MB
 
 docs: $(RUN_STAMP) ## write the tables of docs/model.md anew from the code and the baseline
 	@$(BIN)/python -m analysis.modeldoc
+
+readme: $(RUN_STAMP) ## run the baseline and write figures, findings and score of the README anew
+	@$(BIN)/python -m analysis.readme
 
 clean: ## remove the virtual environments, caches and runs/
 	rm -rf .venv* runs build dist .pytest_cache .ruff_cache .mypy_cache .hypothesis

@@ -1,0 +1,190 @@
+"""What the README says in numbers: figures, findings and the score, made by the tool itself.
+
+`python -m analysis.readme` (`make readme`) runs the baseline and rewrites what stands between the marks of README.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analysis import score
+from analysis.plots import draw_all
+from sim.quarters import quarter_label, quarter_number
+from sim.records import LENSES
+from sim.results import Run
+from sim.runs import run
+from sim.scenario import load_scenario
+
+Floats = NDArray[np.float64]
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGE, IMAGES = ROOT / "README.md", ROOT / "docs" / "img"
+FIGURES = ("market_share_by_lab", "lenses")
+MARKED = re.compile(r"(<!-- generated: (?P<name>\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
+SEEDS, SCORED_SEEDS = 20, 50
+LARGE = 0.05  # share from which an owner is named
+EARLY = "2024Q4"
+LENS_WORDS = {
+    "api_spend": "API spend",
+    "total_spend": "total spend",
+    "tokens": "tokens",
+    "deployments": "deployments",
+    "adopters": "enterprises using any",
+    "primary_vendor": "primary vendors",
+    "developer_tokens": "developers' tokens",
+}
+
+
+def at(result: Run, column: str, quarter: str) -> Floats:
+    """A column of the market table in one quarter, one value a seed, the defined ones only."""
+    market = result.table("market")
+    values = market.loc[market["quarter"] == quarter, column].to_numpy(np.float64)
+    return np.asarray(values[np.isfinite(values)])
+
+
+def spread(values: Floats, digits: int = 2, scale: float = 1.0) -> str:
+    """Median and 10-90 % range of seeds, to so many significant digits."""
+    low, middle, high = (short(x * scale, digits) for x in np.quantile(values, (0.1, 0.5, 0.9)).tolist())
+    return f"{middle} ({low} to {high})"
+
+
+def short(value: float, digits: int = 2) -> str:
+    """A number to so many significant digits, without exponent."""
+    if value == 0.0 or not math.isfinite(value):
+        return f"{value:g}"
+    places = digits - 1 - math.floor(math.log10(abs(value)))
+    return f"{round(value, places):,.{max(places, 0)}f}"
+
+
+def moves(before: Floats, after: Floats) -> str:
+    """Falls, rises or stays, by the medians; a tenth counts as a move."""
+    first, last = float(np.median(before)), float(np.median(after))
+    return "stays about where it is" if abs(last - first) <= 0.1 * abs(first) else "falls" if last < first else "rises"
+
+
+def concentration(result: Run, last: str) -> str:
+    """Who is large at the end, and how concentration moves from the end of 2024."""
+    before, after = at(result, "hhi", EARLY), at(result, "hhi", last)
+    table = result.shares("api_spend", "owner")
+    shares = table[table.index.get_level_values("quarter") == last].median().sort_values(ascending=False)
+    names: dict[object, str] = {
+        lab.parent or lab_id: lab.name for lab_id, lab in result.scenario.parameters.labs.items()
+    }
+    large = [f"{names.get(owner, owner)} {100 * share:.0f} %" for owner, share in shares.items() if share >= LARGE]
+    return (
+        f"**Concentration {moves(before, after)} after 2024.** The HHI of API spend by owner goes from "
+        f"{spread(before)} in {EARLY} to {spread(after)} in {last}; then {', '.join(large)} of API spend, "
+        f"the others below {100 * LARGE:.0f} % each."
+    )
+
+
+def race(result: Run, last: str) -> str:
+    """Training cost against the distance of open models."""
+    cost = [at(result, "record_training_cost_usd", quarter) for quarter in (EARLY, last)]
+    lag = [at(result, "gap_months", quarter) for quarter in (EARLY, last)]
+    part = cost[1] / at(result, "trend_training_cost_usd", last)
+    market = result.table("market")
+    leads = float((market["gap_oom"] < 0.0).mean())
+    return (
+        f"**Cost against catch-up.** The record training run goes from {spread(cost[0], scale=1e-9)} to "
+        f"{spread(cost[1], scale=1e-9)} B USD, {short(100 * float(np.median(part)))} % of what staying on trend would "
+        f"cost by then. The best open model is {spread(lag[0])} months behind in {EARLY} and "
+        f"{spread(lag[1])} in {last}; it leads in {100 * leads:.0f} % of all quarters."
+    )
+
+
+def yardsticks(result: Run) -> str:
+    """The share of open weights under every lens."""
+    found = {}
+    for lens in LENSES:
+        shares = result.shares(lens, "openness")["open"]
+        found[lens] = float(shares[shares.index.get_level_values("quarter") == EARLY].median())
+    ordered = sorted(found, key=lambda lens: found[lens])
+    listed = ", ".join(f"{100 * found[lens]:.0f} % of {LENS_WORDS[lens]}" for lens in ordered)
+    return f"**How open the market is depends on what is counted.** Open weights have, in {EARLY}: {listed}."
+
+
+def prices(result: Run, last: str) -> str:
+    """Two price declines: of a fixed quality and of the flagship of the day."""
+    fixed = [at(result, "price_of_2023q1_frontier_quality", quarter) for quarter in ("2023Q2", EARLY, last)]
+    flagship = [at(result, "closed_flagship_price_usd_per_mtok", quarter) for quarter in ("2023Q2", EARLY, last)]
+    path = [", ".join(short(float(np.median(values))) for values in side) for side in (fixed, flagship)]
+    return (
+        f"**Yesterday's quality and today's.** What the best model of 2023Q1 could do costs {path[0]} USD per "
+        f"Mtok in 2023Q2, {EARLY} and {last}; closed flagships of the day {path[1]}."
+    )
+
+
+def survival(result: Run, last: str) -> str:
+    """Who is left, with the caveat that money is exogenous."""
+    labs = result.table("labs")
+    there = labs[(labs["quarter"] == last) & (labs["status"] == "active")]
+    independent = there[there["ownership"] == "independent"]
+    earning = float(np.isinf(independent["runway_quarters"]).mean()) if len(independent) else float("nan")
+    events = result.table("events")
+    exits = float((events["kind"] == "winddown").sum()) / len(result.seeds)
+    return (
+        f"**Who survives is mostly an assumption so far.** {short(exits)} wind-downs a run, "
+        f"{len(there) / len(result.seeds):.0f} labs active in {last}; {100 * earning:.0f} % of the independent ones "
+        "earn more than they spend then. Rounds repeat on a schedule and labs without money train less and stay, "
+        "so this says little about who would survive a market for capital."
+    )
+
+
+def findings(result: Run) -> str:
+    """The findings as a Markdown list."""
+    last = result.quarters[-1]
+    parts = [
+        concentration(result, last),
+        race(result, last),
+        yardsticks(result),
+        prices(result, last),
+        survival(result, last),
+    ]
+    head = f"Medians of {len(result.seeds)} seeds, 10-90 % of them in brackets, scenario {result.scenario.name}:\n\n"
+    return head + "".join(f"- {part}\n" for part in parts)
+
+
+def scored(result: Run) -> str:
+    """The score table and what it was made from."""
+    return f"{score.markdown(score.score(result))} Seeds {result.seeds[0]}-{result.seeds[-1]}.\n"
+
+
+def rendered(page: str, parts: dict[str, str]) -> str:
+    """The page with every marked part written anew. Raises KeyError for a marker of an unknown part."""
+    return MARKED.sub(lambda found: f"{found[1]}{parts[found['name']]}{found[3]}", page)
+
+
+def save_figures(result: Run, folder: Path) -> None:
+    """The README's figures as PNG."""
+    for path in draw_all(result, folder, FIGURES):
+        if path.suffix != ".png":
+            path.unlink()  # one picture of each is enough for a page
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the baseline whole, and as far as the targets reach with more seeds; write the page and its figures."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else None)
+    parser.add_argument("--workers", type=int, default=2, help="processes (2)")
+    workers = parser.parse_args(arguments).workers
+    scenario = load_scenario("baseline")
+    until = quarter_label(max(quarter_number(target.quarters[-1]) for target in score.load_targets()))
+    whole = run(scenario, seeds=range(1, SEEDS + 1), workers=workers)
+    start = run(scenario, seeds=range(1, SCORED_SEEDS + 1), workers=workers, until=until)
+    save_figures(whole, IMAGES)
+    parts = {"findings": findings(whole), "score": scored(start)}
+    PAGE.write_text(rendered(PAGE.read_text(encoding="utf-8"), parts), encoding="utf-8")
+    print(f"{PAGE.name} and {', '.join(FIGURES)} written anew")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
