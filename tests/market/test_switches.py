@@ -1,0 +1,218 @@
+"""One switch for each mechanism: off is the same, bit by bit, as its strength at nought, and nothing else changes."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from sim.market import Market
+from sim.parameters import MODES, Parameters, Switches
+from sim.records import LENSES, Records
+from sim.scenario import Scenario
+from tests.market.worlds import Edit, altered, broke, differences, off, put, put_labs, run_of
+
+
+def no_rounds(p: Parameters) -> None:
+    """Nobody has dated rounds, and no schedule repeats."""
+    put_labs(rounds=[], repeat_rounds=False)(p)
+
+
+def both(*edits: Edit) -> Edit:
+    """One edit of several."""
+
+    def edit(p: Parameters) -> None:
+        for each in edits:
+            each(p)
+
+    return edit
+
+
+# What makes a mechanism idle without its switch.
+IDLE: dict[str, Edit] = {
+    "run_noise": put("technology", run_noise=0.0),
+    "leakage": put("technology", private_leakage=0.0),
+    "distillation": put("technology", distillation=0.0),
+    "community": put("technology", community_model_gain=0.0, community_knowledge_rate=0.0),
+    "free_tier": put("pricing", free_tier_share=0.0),
+    "nests": put("demand", dissimilarity=1.0),
+    "persistent_tastes": put("demand", taste_openness=0.0, taste_vendor=0.0),
+    "switching_costs": put("demand", switching_cost=0.0),
+    "peers": put("demand", peers=0.0),
+    "interface": put("demand", interface=0.0),
+    "dependence": put("demand", dependence=0.0),
+    "origin": put("demand", origin_distrust=0.0, language_fit=0.0),
+    "volatility": put("demand", volatility=0.0),
+    "upgrades": put("demand", upgrade=0.0),
+    "adoption": put("demand", innovation=0.0, imitation=0.0),
+    "budget_growth": put("demand", budget_growth=0.0, budget_growth_floor=0.0),
+    "usage_elasticity": put("demand", own_usage_elasticity=0.0),
+    "diffusion": put("demand", talent_growth=0.0, tooling_growth=0.0),
+    "seats": put("seats", market_initial=0.0),
+    "cloud_resale": put_labs(cloud_share=0.0),
+    "services": both(put_labs(services_rate=0.0), put("hosting", host_revenue_share=0.0)),
+    "exogenous_rounds": no_rounds,
+    "parent_transfers": put("funding", parent_cap=0.0),
+    "revenue_shares": put_labs(revenue_share=None),
+}
+# Mechanisms without a strength of their own; each has a test below.
+OTHERS = {
+    "training",
+    "public_knowledge",
+    "retirement",
+    "pricing",
+    "hosting_fringe",
+    "private_deployment",
+    "self_hosting",
+    "brand",
+    "pilots",
+    "trade_debt",
+    "affordability",
+}
+
+
+def test_every_switch_is_tested_here() -> None:
+    """Kills: a mechanism that comes without its test."""
+    assert set(IDLE) | OTHERS == set(Switches.model_fields)
+    assert not set(IDLE) & OTHERS
+
+
+@pytest.mark.parametrize("name", IDLE)
+def test_off_is_strength_nought_and_nothing_else(name: str, baseline: Scenario, ten_quarters: Records) -> None:
+    """Ten quarters, all tables. Kills: a switch nobody reads, or that removes half or more than it says."""
+    switched = run_of(altered(baseline, off(name)))
+    assert differences(ten_quarters, switched) != []
+    assert differences(run_of(altered(baseline, IDLE[name])), switched) == []
+
+
+def table(scenario: Scenario, name: str, *edits: Edit) -> pd.DataFrame:
+    """A table of a run of ten quarters of the edited scenario."""
+    return run_of(altered(scenario, *edits)).tables()[name]
+
+
+def mode_share(records: Records, mode: str) -> np.ndarray:
+    """Share of a mode in all deployments, by quarter."""
+    return records.shares[:, 0, LENSES.index("deployments"), records.keys.position("mode", mode)]
+
+
+def test_training_off_keeps_the_first_catalogue(baseline: Scenario) -> None:
+    """After the first quarter only founders release, in the quarter they enter. Kills: releases without training."""
+    events = table(baseline, "events", off("training"))
+    releases = events[(events.kind == "release") & (events.quarter > "2023Q1")]
+    founded = events[events.kind == "entry"]
+    assert len(founded) > 5
+    assert set(zip(releases.lab, releases.quarter, strict=True)) <= set(zip(founded.lab, founded.quarter, strict=True))
+    assert table(baseline, "market", off("training")).record_training_cost_usd.iloc[[0, -1]].nunique() == 1
+
+
+def test_public_knowledge_off_is_no_absorption(baseline: Scenario) -> None:
+    """As with k_public = 0, but for the rounding of another formula (1e-9)."""
+    switched, idle = (
+        table(baseline, "labs", edit) for edit in (off("public_knowledge"), put("technology", public_diffusion=0.0))
+    )
+    np.testing.assert_allclose(switched.knowledge_oom, idle.knowledge_oom, rtol=1e-9, atol=1e-12)
+    assert not np.allclose(switched.knowledge_oom, table(baseline, "labs").knowledge_oom, equal_nan=True)
+
+
+def test_retirement_off_serves_every_model_for_ever(baseline: Scenario, ten_quarters: Records) -> None:
+    """Models served = models released so far; with it some have gone by the tenth quarter. Kills: a life that ends."""
+
+    def gone(records: Records) -> float:
+        tables = records.tables()
+        served = tables["labs"].query("quarter == '2025Q2'").models_served.sum()
+        return float((tables["events"].kind == "release").sum() - served)
+
+    assert gone(run_of(altered(baseline, off("retirement")))) == 0
+    assert gone(ten_quarters) > 20
+
+
+def test_pricing_off_keeps_the_first_mark_up(baseline: Scenario) -> None:
+    """Price over serving cost of every closed flagship stays the initial one. Kills: prices that stand still."""
+    labs = table(baseline, "labs", off("pricing"))
+    always = labs.groupby("lab").release_policy.transform(lambda policy: policy.str.startswith("closed/").all())
+    closed = labs[always & labs.flagship_price.notna()]
+    assert len(closed) > 50
+    ratio = closed.flagship_price / closed.flagship_serving_cost
+    np.testing.assert_allclose(ratio, baseline.parameters.pricing.initial_markup, rtol=1e-9)
+
+
+MODE_SWITCHES = {
+    "hosting_fringe": {"hosted"},
+    "private_deployment": {"private"},
+    "self_hosting": {"self_hosted", "edge"},
+}
+
+
+@pytest.mark.parametrize("name", MODE_SWITCHES)
+def test_a_mode_switched_off_is_not_chosen(name: str, baseline: Scenario, ten_quarters: Records) -> None:
+    """From the first quarter on, and no other mode dies with it. Kills: first users who keep it."""
+    switched = run_of(altered(baseline, off(name)))
+    for mode in MODES:
+        before, after = mode_share(ten_quarters, mode), mode_share(switched, mode)
+        if mode in MODE_SWITCHES[name]:
+            assert before.max() > 0.0
+            assert (after == 0.0).all(), mode
+        else:
+            assert after.max() > 0.0, mode
+
+
+def test_brand_off_is_blind_to_brands(baseline: Scenario) -> None:
+    """Without brand and seats no share depends on what a lab is called; with it the famous one gains.
+
+    Kills: a brand that still enters utility.
+    """
+
+    def famous(p: Parameters) -> None:
+        p.labs["cohere"].brand = 8.0
+
+    blind, blind_famous = (run_of(altered(baseline, off("brand", "seats", "interface"), *e)) for e in ((), (famous,)))
+    assert np.array_equal(blind.shares, blind_famous.shares, equal_nan=True)
+    lens, lab = LENSES.index("deployments"), blind.keys.position("lab", "cohere")
+    seen, seen_famous = (run_of(altered(baseline, *e)).shares[-1, 0, lens, lab] for e in ((), (famous,)))
+    assert seen_famous > seen + 0.1
+
+
+def test_pilots_off_begins_in_production(baseline: Scenario, ten_quarters: Records) -> None:
+    """No pilot ever; with it there are some in every quarter after the first."""
+    assert (table(baseline, "market", off("pilots")).pilots == 0.0).all()
+    assert (ten_quarters.tables()["market"].pilots[1:] > 0.0).all()
+
+
+def quarters_alive(scenario: Scenario, lab: str, *edits: Edit) -> int:
+    """Quarters until a lab is wound down."""
+    market = Market(altered(scenario, *edits), 1, 60, "2032Q4")
+    while market.quarter <= market.last_quarter and market.lab[lab].status != "exited":
+        market.step()
+    return market.quarter - market.first_quarter
+
+
+def test_trade_debt_off_ends_at_the_first_shortfall(baseline: Scenario) -> None:
+    """A lab without money dies at once without credit, later with it. Kills: a limit that is not one."""
+    assert quarters_alive(baseline, "adept", broke("adept"), off("trade_debt"), put_entry("adept")) == 1
+    assert 1 < quarters_alive(baseline, "adept", broke("adept"), put_entry("adept")) < 20
+
+
+def put_entry(lab: str) -> Edit:
+    """An edit by which a lab is there from the start."""
+
+    def edit(p: Parameters) -> None:
+        p.labs[lab].entry = "2023Q1"
+        for tier in p.labs[lab].tiers.values():
+            tier.start = "2023Q1"
+
+    return edit
+
+
+def test_affordability_off_follows_plans(baseline: Scenario) -> None:
+    """Without it a poor lab's budget climbs as fast as a rich one's, to its aim; with it, it is cut back."""
+
+    def poor(p: Parameters) -> None:
+        p.labs["cohere"].cash, p.labs["cohere"].rounds, p.labs["cohere"].repeat_rounds = 1e6, [], False
+        p.costs.credit_floor = 1e10
+
+    def budgets(*edits: Edit) -> pd.Series:
+        labs = table(baseline, "labs", *edits)
+        return labs[labs.lab == "cohere"].budget_usd_per_year.reset_index(drop=True)
+
+    prudent, bold, rich = budgets(poor), budgets(poor, off("affordability")), budgets(off("affordability"))
+    np.testing.assert_allclose(bold, rich, rtol=1e-12)
+    assert (prudent < bold).all()
+    assert prudent.iloc[-1] < 0.5 * bold.iloc[-1]
