@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import textwrap
 import traceback
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 DONE, FAILED, INVALID, FAILED_RUNS, INTERRUPTED = 0, 1, 2, 3, 130
 RUNS = Path("runs")  # where runs go unless --out says otherwise
+SHOWN_CHANGES = 6  # of a scenario, in the list of scenarios
 PIPED_WIDTH = 120  # columns of a table that goes to a file or a pipe
 TRACE = "MOATSIM_TRACE"  # environment variable: print the trace of an unexpected error
 
@@ -180,10 +182,10 @@ def scenarios(as_json: Json = False) -> None:
             }
         )
         return
-    table = _table("scenario", "title", "thesis", "changes")
     for entry in shipped:
-        table.add_row(entry.name, entry.title, entry.thesis, _change_text(changes[entry.name]))
-    _console(sys.stdout).print(table)
+        print(f"{entry.name}: {entry.title}")
+        print(textwrap.fill(entry.thesis, 100, initial_indent="    ", subsequent_indent="    "))
+        print("\n".join(f"    - {line}" for line in _change_lines(changes[entry.name])) + "\n")
 
 
 @app.command()
@@ -446,20 +448,38 @@ def _unit(key: str) -> str:
 
 
 def _changes_of_shipped(names: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
-    """What each shipped scenario changes against the first one, the baseline."""
+    """What each shipped scenario changes against the first one, the baseline: values, then dated shocks."""
     from sim.scenario import diff
 
-    loaded = _load_all(names, {})
+    baseline, *_ = loaded = _load_all(names, {})
+    known = baseline.parameters.shocks
     return {
-        scenario.name: [{"key": key, "from": a, "to": b} for key, a, b in diff(loaded[0], scenario)]
+        scenario.name: [
+            *(
+                {"key": key, "from": a, "to": b}
+                for key, a, b in diff(baseline, scenario)
+                if not key.startswith("shocks.")
+            ),
+            *({"shock": shock.model_dump()} for shock in scenario.parameters.shocks if shock not in known),
+        ]
         for scenario in loaded
     }
 
 
-def _change_text(changes: Sequence[Mapping[str, Any]]) -> str:
-    shown = [f"{change['key']}: {_short(change['from'])} -> {_short(change['to'])}" for change in changes[:4]]
-    more = [f"and {len(changes) - 4} more"] if len(changes) > 4 else []
-    return "\n".join([*shown, *more]) or "-"
+def _change_lines(changes: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The first changes in words, and how many more there are."""
+    shown = [_change_line(change) for change in changes[:SHOWN_CHANGES]]
+    more = [f"and {len(changes) - SHOWN_CHANGES} more"] if len(changes) > SHOWN_CHANGES else []
+    return [*shown, *more] or ["every value with its source; the others change this one"]
+
+
+def _change_line(change: Mapping[str, Any]) -> str:
+    if "shock" not in change:
+        return f"{change['key']}: {_short(change['from'])} -> {_short(change['to'])}"
+    shock = change["shock"]
+    effect = f"x {_short(shock['factor'])}" if shock["factor"] is not None else f"-> {_short(shock['value'])}"
+    length = f" for {shock['quarters']} quarters" if shock["quarters"] else ""
+    return f"{shock['quarter']}{length}: {shock['key']} {effect}"
 
 
 def _short(value: object) -> str:
@@ -496,7 +516,7 @@ def _table(*headings: str) -> Table:
 
     table = Table(box=box.SIMPLE_HEAD)
     for number, heading in enumerate(headings):
-        table.add_column(heading, justify="left" if number == 0 or len(headings) == 4 else "right", overflow="fold")
+        table.add_column(heading, justify="right" if number else "left", overflow="fold")
     return table
 
 

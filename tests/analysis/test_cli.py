@@ -208,8 +208,21 @@ def test_scenarios_and_schema(shell):
     assert shell("scenarios", "--json") == 0
     listed = json.loads(shell.out)["scenarios"]
     assert listed[0]["name"] == "baseline" and listed[0]["changes"] == []
+    assert all(entry["changes"] and entry["thesis"] for entry in listed[1:])
     assert shell("schema") == 0
     assert "technology" in json.loads(shell.out)["properties"]
+
+
+def test_changes_read_like_changes():
+    """Kills: a shock printed as five keys, or its factor taken for its value."""
+    shock = {"quarter": "2025Q3", "key": "technology.leak_delay", "value": 5, "factor": None, "quarters": None}
+    lines = cli._change_lines([{"key": "demand.peers", "from": 1.0, "to": 2.5}, {"shock": shock}])
+    assert lines == ["demand.peers: 1 -> 2.5", "2025Q3: technology.leak_delay -> 5"]
+    halved = shock | {"value": None, "factor": 0.5, "quarters": 4}
+    assert cli._change_lines([{"shock": halved}] * 9)[5:] == [
+        "2025Q3 for 4 quarters: technology.leak_delay x 0.5",
+        "and 3 more",
+    ]
 
 
 def test_plot_draws_again(shell):
