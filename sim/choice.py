@@ -26,7 +26,6 @@ Single = NDArray[np.float32]
 Ints = NDArray[np.int64]
 
 UNAVAILABLE = -1e4  # utility of an offer that may not be chosen: its exponential is 0
-SMALLEST_WEIGHT = np.float32(1e-30)  # an empty nest is never entered; this only keeps its division finite
 LARGE_SEGMENTS = ("large", "large_regulated")
 
 
@@ -126,30 +125,26 @@ def pick_offer(utility: Single, none: Single, closed: int, dissimilarity: float,
 
     utility (offers, buyers): the first `closed` rows are one nest, the rest another; `none` (buyers,) stands alone.
     """
-    scale = np.float32(1.0 / dissimilarity)
     top = np.maximum(utility.max(axis=0, initial=UNAVAILABLE), none)
     running = utility - top
-    running *= scale
+    running *= np.float32(1.0 / dissimilarity)
     np.exp(running, out=running)
-    for row in range(1, running.shape[0]):  # a running sum over rows: faster than cumsum across a C-ordered block
-        running[row] += running[row - 1]
-    whole = running[-1]
-    shut = running[closed - 1] if closed > 0 else np.zeros_like(whole)
-    free = whole - shut if closed < utility.shape[0] else np.zeros_like(whole)
-    power = np.float32(dissimilarity)
-    weight_shut, weight_free, weight_none = shut**power, np.maximum(free, 0.0) ** power, np.exp(none - top)
-    position = uniform * (weight_shut + weight_free + weight_none)
+    offers = utility.shape[0]
+    for row in range(1, offers):  # running sums over rows, each nest from its first: no digit of a small nest is lost
+        if row != closed:
+            running[row] += running[row - 1]
+    shut = running[closed - 1].astype(np.float64) if closed > 0 else np.zeros(none.size)
+    free = running[-1].astype(np.float64) if closed < offers else np.zeros(none.size)
+    weight_shut, weight_free = shut**dissimilarity, free**dissimilarity
+    position = uniform * (weight_shut + weight_free + np.exp(none - top))
     in_open = position >= weight_shut
-    in_nest = np.where(
-        in_open,
-        (position - weight_shut) / np.maximum(weight_free, SMALLEST_WEIGHT),
-        position / np.maximum(weight_shut, SMALLEST_WEIGHT),
-    )
-    level = np.where(in_open, shut + np.minimum(in_nest, 1.0) * free, in_nest * shut)
-    below = (running <= level).sum(axis=0)
-    last = np.where(in_open, utility.shape[0], closed) - 1
-    none_taken = position >= weight_shut + weight_free
-    return np.where(none_taken, NO_MODEL, np.minimum(below, last))
+    position -= np.where(in_open, weight_shut, 0.0)
+    weight = np.where(in_open, weight_free, weight_shut)
+    taken = position < weight
+    level = (position / np.where(taken, weight, 1.0) * np.where(in_open, free, shut)).astype(np.float32)
+    passed = running <= level
+    row = np.where(in_open, closed + passed[closed:].sum(axis=0), passed[:closed].sum(axis=0))
+    return np.where(taken, np.minimum(row, np.where(in_open, offers, closed) - 1), NO_MODEL)
 
 
 @dataclass(frozen=True)
@@ -167,60 +162,74 @@ class _Buyers:
 
     @classmethod
     def of(cls, population: Population, rows: Ints, menu: Menu, seen: Conditions, switching: Floats) -> _Buyers:
-        p, w, e = population.parameters, population.workloads, population.enterprises
-        d, s = p.demand, p.switches
-        who, segment, region = w.enterprise[rows], w.segment[rows], w.region[rows]
-        kind = w.chosen_type(rows)
+        p, w = population.parameters, population.workloads
+        d, kind = p.demand, w.chosen_type(rows)
         budget = population.yearly_budget(rows, seen.budget_index)
         own = own_hosting(population, rows, budget, seen)
-        per_mtok = seen.going_price[kind] / budget
-        by_segment = {
-            name: np.array([getattr(x, name) for x in population.segments], np.float32)[segment]
-            for name in ("price_sensitivity", "assurance", "risk_aversion", "distrust", "switching")
-        }
-        beta = np.float32(d.price_sensitivity) * by_segment["price_sensitivity"]
+        fixed = np.stack((own.infrastructure + own.operations + own.integrator, own.edge))
         leave = np.zeros(rows.size, np.float32)
-        if s.switching_costs:
-            leave = (d.switching_cost * by_segment["switching"] * switching * (w.lab[rows] >= 0)).astype(np.float32)
-        stay = np.float32(d.mode_switching_ratio) * leave
-        position = np.full(seen.brand.size + 1, -1, np.int64)
-        position[menu.labs] = np.arange(menu.labs.size)
-        vendor = np.take(seen.taste[menu.labs], who, axis=1)
-        home = position[w.lab[rows]]
-        known = np.flatnonzero(home >= 0)
-        vendor[home[known], known] += leave[known]
-        mode = np.zeros((len(MODES), rows.size), np.float32)
-        moded = np.flatnonzero(w.mode[rows] >= 0)
-        mode[w.mode[rows][moded], moded] = stay[moded]
-        here = np.eye(len(REGIONS), dtype=np.float32)[:, region]
-        features = [
-            np.ones(rows.size, np.float32),
-            beta,
-            np.float32(d.assurance) * by_segment["assurance"],
-            np.float32(d.privacy) * e.privacy[who],
-            (d.operations * own.burden).astype(np.float32),
-            np.float32(d.volatility if s.volatility else 0.0) * by_segment["risk_aversion"],
-            e.taste[who] + np.float32(d.strategic_open_lean) * e.strategic[who],
-        ]
-        origin = np.float32(d.origin_distrust if s.origin else 0.0)
+        if p.switches.switching_costs:
+            cost = d.switching_cost * _by_segment(population, rows, "switching")
+            leave = (cost * switching * (w.lab[rows] >= 0)).astype(np.float32)
+        change = np.float32(d.mode_switching_ratio) * leave
+        wants = _wants(population, rows, own.burden)
         return cls(
             features=np.concatenate(
-                (
-                    np.stack(features).astype(np.float32),
-                    here * (origin * by_segment["distrust"]),
-                    here,
-                    np.eye(len(population.segments), dtype=np.float32)[:, segment],
-                    mode,
-                    vendor,
-                )
+                (wants, _places(population, rows, change), _vendors(population, rows, menu, seen, leave))
             ),
             attributes=_attributes(population, menu, seen),
-            none=leave + stay,
-            sensitivity=beta,
-            own=np.stack(
-                ((own.infrastructure + own.operations + own.integrator) * per_mtok, own.edge * per_mtok)
-            ).astype(np.float32),
+            none=leave + change,
+            sensitivity=wants[1],
+            own=(fixed * (seen.going_price[kind] / budget)).astype(np.float32),
         )
+
+
+def _by_segment(population: Population, rows: Ints, name: str) -> Single:
+    """A trait of the segment behind each workload."""
+    traits = np.array([getattr(segment, name) for segment in population.segments], np.float32)
+    return np.asarray(traits[population.workloads.segment[rows]])
+
+
+def _wants(population: Population, rows: Ints, burden: Floats) -> Single:
+    """What buyers care about: quality, cost, assurance, privacy, ease of operation, steadiness, openness."""
+    p, e = population.parameters, population.enterprises
+    d, who = p.demand, population.workloads.enterprise[rows]
+    wants = np.empty((7, rows.size), np.float32)
+    wants[0] = 1.0
+    wants[1] = d.price_sensitivity * _by_segment(population, rows, "price_sensitivity")
+    wants[2] = d.assurance * _by_segment(population, rows, "assurance")
+    wants[3] = d.privacy * e.privacy[who]
+    wants[4] = d.operations * burden
+    wants[5] = d.volatility * p.switches.volatility * _by_segment(population, rows, "risk_aversion")
+    wants[6] = e.taste[who] + d.strategic_open_lean * e.strategic[who]
+    return wants
+
+
+def _places(population: Population, rows: Ints, change: Single) -> Single:
+    """Where buyers stand: region (distrust, then language and rules), segment, and the mode they would leave."""
+    p, w = population.parameters, population.workloads
+    regions, segments = len(REGIONS), len(population.segments)
+    column, region, mode = np.arange(rows.size), w.region[rows], w.mode[rows].astype(np.int64)
+    places = np.zeros((2 * regions + segments + len(MODES), rows.size), np.float32)
+    distrust = p.demand.origin_distrust * p.switches.origin * _by_segment(population, rows, "distrust")
+    places[region, column] = distrust
+    places[regions + region, column] = 1.0
+    places[2 * regions + w.segment[rows], column] = 1.0
+    incumbent = np.flatnonzero(mode >= 0)
+    places[2 * regions + segments + mode[incumbent], incumbent] = change[incumbent]
+    return places
+
+
+def _vendors(population: Population, rows: Ints, menu: Menu, seen: Conditions, leave: Single) -> Single:
+    """How buyers stand to each lab on the menu: lasting taste less dependence, and the cost of leaving the incumbent."""
+    w = population.workloads
+    vendors = np.take(seen.taste[menu.labs], w.enterprise[rows], axis=1)
+    position = np.full(seen.brand.size + 1, -1, np.int64)  # the last entry serves "no incumbent", -1
+    position[menu.labs] = np.arange(menu.labs.size)
+    home = position[w.lab[rows]]
+    incumbent = np.flatnonzero(home >= 0)
+    vendors[home[incumbent], incumbent] += leave[incumbent]
+    return np.asarray(vendors)
 
 
 def _utilities(

@@ -134,13 +134,16 @@ def usage_spend(
     return np.asarray(np.asarray(budget_usd) * ratio ** (1.0 - np.asarray(own_elasticity)))
 
 
-def going_price(budgets: ArrayLike, prices: ArrayLike, own_elasticity: float) -> float:
-    """Price r at which what is spent is just the sum of budgets, in the unit of ``prices`` (all above 0), shape (n,).
+def going_price(
+    budgets: ArrayLike, prices: ArrayLike, own_elasticity: float, market: NDArray[np.integer]
+) -> FloatArray:
+    """Price r of each market at which what is spent is just the sum of budgets; NaN for a market without a budget.
 
-    Spending budget x (price / r)^(1 - e) sums to the budgets at r = (sum b p^(1 - e) / sum b)^(1 / (1 - e)), a
-    budget-weighted power mean; so total spending follows budgets whoever chooses what, and a cheaper choice of some
-    raises the relative price, hence the spending, of the others.
+    ``budgets`` and ``prices`` (above 0) are of shape (n,), ``market`` numbers from 0. Spending b (p / r)^(1 - e) sums to
+    the budgets at r = (sum b p^(1 - e) / sum b)^(1 / (1 - e)), a budget-weighted power mean, in the unit of prices; so
+    total spending follows budgets whoever chooses what, and a cheaper choice of some raises what others spend.
     """
-    b = np.asarray(budgets, dtype=np.float64)
-    power = 1.0 - own_elasticity
-    return float((np.sum(b * np.asarray(prices) ** power) / np.sum(b)) ** (1.0 / power))
+    b, power = np.asarray(budgets, dtype=np.float64), 1.0 - own_elasticity
+    spent = np.bincount(market, b * np.asarray(prices) ** power)
+    with np.errstate(invalid="ignore"):
+        return np.asarray((spent / np.bincount(market, b)) ** (1.0 / power))

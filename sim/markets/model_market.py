@@ -118,12 +118,11 @@ def _clearing_prices(
     before: Floats, kind: NDArray[np.int8], budget: Floats, price: Floats, elasticity: float
 ) -> Floats:
     """Going price of each type of work among workloads that pay by the token; last quarter's where there is none."""
-    now = before.copy()
-    for k in np.unique(kind):
-        metered = (kind == k) & (price > 0.0)
-        if metered.any():
-            now[k] = going_price(budget[metered], price[metered], elasticity)
-    return now
+    metered = price > 0.0
+    now = going_price(budget[metered], price[metered], elasticity, kind[metered])
+    cleared = np.full(before.size, np.nan)
+    cleared[: now.size] = now
+    return np.where(np.isnan(cleared), before, cleared)
 
 
 def submarkets(catalogue: Catalogue, usage: Usage) -> tuple[dict[int, Floats], Floats]:
