@@ -19,7 +19,7 @@ from sim.journal import IdentityResidual, Journal, require_identities
 from sim.lenses import Yardstick, share_block
 from sim.markets import control, funding, invoices
 from sim.markets.menu import Catalogue, Menu, catalogue_of, menu_of
-from sim.markets.model_market import Usage, believed_demand, new_prices, submarkets, usage_of
+from sim.markets.model_market import Usage, believed_demand, exposures, new_prices, submarkets, usage_of
 from sim.parameters import COMMUNITY, REGIONS, WORKLOADS, Parameters
 from sim.population import NO_MODEL, Population
 from sim.quarters import DT, QUARTERS_PER_YEAR, quarter_label, quarter_number
@@ -147,6 +147,7 @@ class Market(mesa.Model):
         self.other_cost = np.array([p.workloads[name].other_cost for name in WORKLOADS])
         self.sold: dict[int, Floats] = {}
         self.submarkets = np.zeros(len(WORKLOADS))
+        self.exposed: dict[int, float] = {}
         self._serve_community()
         self.teacher = self.frontier.teacher(self.quarter, p.technology.distillation_delay)  # best model to distil
         for lab in self.roster:
@@ -171,6 +172,7 @@ class Market(mesa.Model):
             licence="open",
             api=False,
             private=False,
+            compute_cost=1.0,
             born=self.first_quarter - QUARTERS_PER_YEAR,
             base_capability=p.capability,
             knowledge=self.parameters.technology.public_knowledge_initial,
@@ -324,7 +326,9 @@ class Market(mesa.Model):
         products = [m for m in self._served() if m.api]
         self.products, self.products_at_floor = len(products), 0
         if products and self.submarkets.sum() > 0.0:
-            demand = believed_demand(products, self.sold, self.submarkets, self.conditions(), self.parameters)
+            demand = believed_demand(
+                products, self.sold, self.submarkets, self.exposed, self.conditions(), self.parameters
+            )
             before = np.array([m.price for m in products])
             after, at_floor = new_prices(before, demand, self.parameters)
             self.products_at_floor = int(at_floor.sum())
@@ -463,6 +467,8 @@ class Market(mesa.Model):
         inertia = self.parameters.demand.going_price_inertia
         self.going_price = self.going_price**inertia * usage.going ** (1.0 - inertia)
         self.sold, self.submarkets = submarkets(self.catalogue, usage)
+        wait = w.due[usage.row].astype(np.int64) - self.quarter - 1  # as labs will see it when they post prices next
+        self.exposed = exposures(usage, lab, wait, self.parameters.pricing.horizon)
         weight = np.where(usage.production, usage.weight, 0.0)
         counts = np.bincount(w.segment[usage.row].astype(np.int64) * labs + lab, weight, segments * labs)
         counts = counts.reshape(segments, labs)
@@ -506,8 +512,8 @@ class Market(mesa.Model):
         block = share_block(self.usage, self.catalogue, self.population, self.yardstick)
         self.records.share_block(block)
         self.records.market_row(observation.market_row(self, block))
-        for lab in self.roster:
-            self.records.lab_row(observation.lab_row(self, lab))
+        for row in observation.lab_rows(self):
+            self.records.lab_row(row)
         self.records.funding_row(observation.funding_row(self))
 
     # ---- looking things up

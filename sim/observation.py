@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from statistics import median
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sim.agents.lab import Lab, ReleasedModel
-from sim.measures import concentration_ratio, effective_number, entropy, hhi
+from sim.agents.lab import Lab
 from sim.markets.menu import API, EDGE, HOSTED, PRIVATE, SELF
+from sim.measures import concentration_ratio, effective_number, entropy, hhi
 from sim.parameters import WORKLOADS
 from sim.population import EMPTY
 from sim.records import LENSES, POPULATIONS
@@ -131,9 +132,10 @@ def _share(weight: np.ndarray[Any, Any], flag: np.ndarray[Any, Any]) -> float:
 def _many_models(market: Market) -> np.ndarray[Any, np.dtype[np.bool_]]:
     """Enterprises that run at least five different models in production."""
     usage, width = market.usage, len(market.catalogue.models)
-    runs = np.zeros((market.population.enterprises.count, width), bool)
-    runs[usage.enterprise[usage.production], usage.model[usage.production]] = True
-    return np.asarray(runs.sum(axis=1) >= MANY_MODELS)
+    runs = np.zeros(market.population.enterprises.count * width, bool)
+    runs[(usage.enterprise * np.int64(width) + usage.model)[usage.production]] = True
+    models = np.bincount(np.flatnonzero(runs) // width, minlength=market.population.enterprises.count)
+    return np.asarray(models >= MANY_MODELS)
 
 
 def _prices(market: Market) -> dict[str, Any]:
@@ -146,7 +148,7 @@ def _prices(market: Market) -> dict[str, Any]:
     hosted = menu.mode == HOSTED
     row = {
         "price_of_2023q1_frontier_quality": _least(price[good]),
-        "closed_flagship_price_usd_per_mtok": float(np.median([m.price for m in best])) if best else float("nan"),
+        "closed_flagship_price_usd_per_mtok": median(m.price for m in best) if best else float("nan"),
         "cheapest_hosted_price_usd_per_mtok": _least(price[hosted]),
     }
     return row | {f"going_price_{name}": float(market.going_price[k]) for k, name in enumerate(WORKLOADS)}
@@ -174,13 +176,22 @@ COST_COLUMNS = {
 }
 
 
-def lab_row(market: Market, lab: Lab) -> dict[str, Any]:
-    """One lab's quarter."""
-    a, journal = lab.accounts, market.journal
+def lab_rows(market: Market) -> Iterator[dict[str, Any]]:
+    """Each lab's quarter, in order of id."""
+    shelf = market.catalogue
+    capability = dict(zip((m.id for m in shelf.models), shelf.capability.tolist(), strict=True))
+    quarter = market.label
+    for lab in market.roster:
+        served = {m.id: capability[m.id] for m in lab.models}
+        yield {"quarter": quarter} | _lab_row(market, lab, served)
+
+
+def _lab_row(market: Market, lab: Lab, capability: dict[int, float]) -> dict[str, Any]:
+    """One lab's quarter; `capability` (OOM) of the models it serves by model id."""
+    a, journal, account = lab.accounts, market.journal, lab.account
     revenue, cost = a.total_revenue, a.total_cost
     flagship, small = lab.flagship(), lab.small()
     row: dict[str, Any] = {
-        "quarter": market.label,
         "lab": lab.id,
         "name": lab.parameters.name,
         "region": lab.parameters.region,
@@ -189,9 +200,9 @@ def lab_row(market: Market, lab: Lab) -> dict[str, Any]:
         "strategy": lab.parameters.strategy,
         "status": lab.status,
         "release_policy": lab.release_policy(),
-        "cash_usd": float(journal.cash[lab.account]),
-        "debt_usd": journal.debt(lab.account),
-        "compute_credit_usd": journal.credit(lab.account),
+        "cash_usd": float(journal.cash[account]),
+        "debt_usd": journal.debt(account),
+        "compute_credit_usd": journal.credit(account),
         "runway_quarters": lab.runway_quarters(),
         "revenue_usd": revenue,
         "parent_transfer_usd": a.transfer,
@@ -202,9 +213,9 @@ def lab_row(market: Market, lab: Lab) -> dict[str, Any]:
         "capacity_usd_per_year": lab.plan.capacity if lab.active else 0.0,
         "record_run_usd": lab.record_run,
         "knowledge_oom": lab.knowledge if lab.last_release else None,
-        "capability_oom": max((market.capability_of(m) for m in lab.models), default=None),
-        "flagship_oom": _capability(market, flagship),
-        "small_oom": _capability(market, small),
+        "capability_oom": max(capability.values(), default=None),
+        "flagship_oom": capability[flagship.id] if flagship else None,
+        "small_oom": capability[small.id] if small else None,
         "flagship_price": flagship.price if flagship and flagship.api else None,
         "small_price": small.price if small and small.api else None,
         "flagship_serving_cost": flagship.serving if flagship else None,
@@ -215,10 +226,6 @@ def lab_row(market: Market, lab: Lab) -> dict[str, Any]:
     }
     row |= {column: a.revenue.get(line, 0.0) for column, line in REVENUE_COLUMNS.items()}
     return row | {column: a.cost.get(line, 0.0) for column, line in COST_COLUMNS.items()}
-
-
-def _capability(market: Market, model: ReleasedModel | None) -> float | None:
-    return market.capability_of(model) if model else None
 
 
 def funding_row(market: Market) -> dict[str, Any]:

@@ -185,7 +185,7 @@ class Costs(Section):
 class Demand(Section):
     """What buyers see in an offer (logit units unless said otherwise), how long they commit, how they grow."""
 
-    price_sensitivity: float = number("-", "beta, weight of the log of cost", 1.0, 20.0)
+    price_sensitivity: float = number("-", "beta, weight of the log of cost", 1.01, 20.0)
     dissimilarity: float = number("-", "nested-logit parameter of closed and open", 0.05, 1.0)
     assurance: float = number("logit", "weight of an accountable vendor where errors cost", 0.0, 20.0)
     privacy: float = number("logit", "weight of exposure of data", 0.0, 20.0)
@@ -334,7 +334,6 @@ class WorkloadParameters(Section):
         "USD per Mtok", "the task's other cost, first quarter: people, integration, checks", 0.001, 1000.0
     )
     budget: float = number("x", "budget relative to the enterprise's average workload", 0.001, 1000.0)
-    edge: bool = choice("runs on devices: the edge mode is open to it, and to it alone")
 
 
 class ModeParameters(Section):

@@ -47,7 +47,9 @@ MARKET_COLUMNS: tuple[Column, ...] = (
     Column("leader", "-", "owner with the largest share of API spend", "text"),
     Column("open_share", "0-1", "share of open weights in API spend"),
     Column("gap_oom", "OOM", "capability of the best closed model less that of the best open one"),
-    Column("gap_months", "months", "time since the first closed model had what the best open one has now"),
+    Column(
+        "gap_months", "months", "time since the first closed model had what the best open one has now; 0 when it leads"
+    ),
     Column("gap_elo", "Elo", "gap_oom in points of an arena score"),
     Column("best_closed_oom", "OOM", "capability of the best closed model served"),
     Column("best_open_oom", "OOM", "capability of the best open model served"),
@@ -72,8 +74,10 @@ MARKET_COLUMNS: tuple[Column, ...] = (
     Column("unserved_workloads", "count", "workloads in production or pilot that run no model"),
     Column("self_hosted_share", "0-1", "share of deployments whose buyer runs open weights in house"),
     Column("price_of_2023q1_frontier_quality", "USD per Mtok", "cheapest offer as good as the best model of 2023Q1"),
-    Column("closed_flagship_price_usd_per_mtok", "USD per Mtok", "posted price of the best closed flagship"),
-    Column("cheapest_hosted_price_usd_per_mtok", "USD per Mtok", "posted price of the best open model at a host"),
+    Column(
+        "closed_flagship_price_usd_per_mtok", "USD per Mtok", "posted price, median of the three best closed flagships"
+    ),
+    Column("cheapest_hosted_price_usd_per_mtok", "USD per Mtok", "posted price of the cheapest open model at a host"),
     *(Column(f"going_price_{w}", "USD per Mtok", f"going price, workload type {w}") for w in WORKLOADS),
     *(
         Column(f"quality_gap_{w}", "0-1", f"quality of the best closed model less the best open one, type {w}")

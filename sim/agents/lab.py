@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from math import exp
 from typing import TYPE_CHECKING
 
 import mesa
-import numpy as np
 
 from sim.economics.costs import serving_cost
 from sim.economics.technology import capability, effective_compute_oom, research_drift
@@ -31,6 +31,7 @@ class ReleasedModel:
     licence: str
     api: bool
     private: bool
+    compute_cost: float  # of the developer's region over elsewhere; hosts and buyers do not bear it
     born: int  # quarter number
     base_capability: float
     knowledge: float
@@ -42,18 +43,18 @@ class ReleasedModel:
 
     @property
     def is_open(self) -> bool:
+        """Weights downloadable, user thresholds included."""
         return self.licence != "closed"
 
 
 @dataclass(slots=True)
 class Plan:
-    """A lab's R&D: budget USD a year, compute capacity as final-run USD a year, and what the run in progress has cost."""
+    """A lab's R&D: budget USD a year, compute capacity as final-run USD a year, what the run in progress has cost."""
 
     budget: float
     capacity: float
     fund: float = 0.0
     last_run: float = 0.0
-    cut: bool = False
 
 
 @dataclass(slots=True)
@@ -67,10 +68,12 @@ class Accounts:
 
     @property
     def total_revenue(self) -> float:
+        """USD of the quarter over all revenue lines."""
         return sum(self.revenue.values())
 
     @property
     def total_cost(self) -> float:
+        """USD of the quarter over all cost lines."""
         return sum(self.cost.values())
 
     @property
@@ -91,9 +94,7 @@ class Lab(mesa.Agent):
         self.parameters = parameters
         self.status = NOT_ENTERED
         self.entry = quarter_number(parameters.entry)
-        share = market.parameters.costs.staff_share
-        multiple = market.parameters.costs.research_compute_multiple
-        capacity = parameters.research_budget * (1.0 - share) / multiple
+        capacity = parameters.research_budget / self._budget_per_run()
         self.plan = Plan(budget=parameters.research_budget, capacity=capacity, last_run=parameters.first_run)
         self.knowledge = 0.0
         self.brand = parameters.brand
@@ -130,8 +131,7 @@ class Lab(mesa.Agent):
         return self._newest("small")
 
     def _newest(self, tier: Tier) -> ReleasedModel | None:
-        mine = [m for m in self.models if m.tier == tier and not m.superseded]
-        return mine[-1] if mine else None
+        return next((m for m in reversed(self.models) if m.tier == tier and not m.superseded), None)
 
     @property
     def best_capability(self) -> float:
@@ -179,31 +179,38 @@ class Lab(mesa.Agent):
         a = self.accounts
         upkeep = a.total_cost - a.cost.get("training", 0.0) - a.cost.get("staff", 0.0)
         income = (a.total_revenue - upkeep) / DT
-        cash = self.model.journal.cash[self.account] + self.model.journal.credit(self.account)
-        return max(0.0, float(cash) / costs.planning_years + income + self.model.transfer_cap(self))
+        cash = float(self.model.journal.cash[self.account]) + self.model.journal.credit(self.account)
+        return max(0.0, cash / costs.planning_years + income + self.model.transfer_cap(self))
+
+    def _budget_per_run(self) -> float:
+        """R&D budget, USD a year, that carries one USD a year of final runs: its compute, energy and staff."""
+        costs = self.model.parameters.costs
+        return costs.research_compute_multiple / (1.0 - costs.staff_share - costs.energy_share)
 
     def make_plan(self) -> None:
         """Move the budget towards the wanted fraction of X*, by no more than a ratchet, within what it can pay."""
         costs = self.model.parameters.costs
-        per_run = costs.research_compute_multiple / (1.0 - costs.staff_share)
+        per_run = self._budget_per_run()
         wanted = max(self.parameters.target_share * self.model.trends.training_cost, costs.minimum_run) * per_run
         if self.model.parameters.switches.affordability:
             wanted = min(wanted, self.affordable_budget())
-        budget = float(np.clip(wanted, self.plan.budget * costs.budget_cut, self.plan.budget * costs.budget_ratchet))
-        self.plan.cut = budget < self.plan.budget
+        lowest, highest = self.plan.budget * costs.budget_cut, self.plan.budget * costs.budget_ratchet
+        budget = min(max(wanted, lowest), highest)
         self.plan.budget = budget
         self._build_out(budget / per_run)
 
     def _build_out(self, goal: float) -> None:
         """Compute capacity rises to the goal with the build-out lag and falls at once when the money is gone."""
         lag = self.model.parameters.costs.build_out_lag
-        closed = 1.0 if lag == 0.0 else 1.0 - float(np.exp(-DT / lag))
+        closed = 1.0 if lag == 0.0 else 1.0 - exp(-DT / lag)
         risen = self.plan.capacity + closed * (goal - self.plan.capacity)
         self.plan.capacity = min(risen, goal) if goal < self.plan.capacity else risen
 
     def research_compute(self) -> float:
-        """R&D compute this quarter, USD: a multiple of the final run's, scaled by the region's cost of compute."""
-        return self.plan.capacity * self.model.parameters.costs.research_compute_multiple * DT
+        """R&D compute and its energy this quarter, USD: a multiple of the final run's."""
+        costs = self.model.parameters.costs
+        energy = costs.energy_share / (1.0 - costs.staff_share - costs.energy_share)
+        return self.plan.capacity * costs.research_compute_multiple * (1.0 + energy) * DT
 
     def train(self) -> None:
         """Put a quarter's compute into the run in progress; dearer compute buys less of it."""
@@ -229,7 +236,6 @@ class Lab(mesa.Agent):
 
     def finish_run(self, tier: Tier) -> ReleasedModel | None:
         """The model that a run finished now would give; None when it would not beat what the lab serves."""
-        t = self.model.parameters.technology
         first = not self.last_release
         spend = (
             self.plan.last_run if first or tier == "small" and "flagship" in self.parameters.tiers else self.plan.fund
@@ -250,6 +256,7 @@ class Lab(mesa.Agent):
             licence=policy.licence,
             api=policy.api or policy.licence == "closed",
             private=policy.licence == "closed" and self.parameters.private_deployment,
+            compute_cost=self.model.parameters.regions[self.parameters.region].compute_cost,
             born=self.model.quarter,
             base_capability=quality,
             knowledge=self.knowledge,
@@ -297,8 +304,8 @@ class Lab(mesa.Agent):
     def add_model(self, fresh: ReleasedModel) -> None:
         """Serve a new model; the one before it in the tier is superseded, and the run in progress starts anew."""
         for old in self.models:
-            if old.tier == fresh.tier:
-                old.superseded = True
+            if old.tier == fresh.tier and (old.is_open == fresh.is_open or not old.is_open):
+                old.superseded = True  # weights once out stay on offer until newer open weights of the lab replace them
         self.models.append(fresh)
         self.record_run = max(self.record_run, fresh.run_usd)
         first = not self.last_release
@@ -311,7 +318,7 @@ class Lab(mesa.Agent):
     def release_policy(self) -> str:
         """Licences by tier as text, flagship first; a tier it does not release is a dash."""
         tiers = self.parameters.tiers
-        return "/".join(tiers[t].licence if t in tiers else "-" for t in ("flagship", "small"))
+        return "/".join([tiers[tier].licence if tier in tiers else "-" for tier in TIERS])
 
     def runway_quarters(self) -> float:
         """Quarters until cash is gone at this quarter's burn; inf when cash-positive."""
@@ -329,6 +336,6 @@ class Lab(mesa.Agent):
 
 
 def release_chance(age: int, shortest: int, mean: float) -> float:
-    """Chance that a run of `age` quarters ends now, so that intervals are uniform from the shortest to 2 mean - shortest."""
+    """Chance that a run of `age` quarters ends now: intervals are uniform from the shortest to 2 mean - shortest."""
     left = 2.0 * mean - shortest - age
     return 0.0 if age < shortest else 1.0 / max(1.0, left + 1.0)

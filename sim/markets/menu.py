@@ -41,7 +41,7 @@ class Catalogue:
     quality: Floats
     unit_cost: Floats
     row_of: NDArray[np.int32]  # model id -> row, -1 when gone
-    successor: Ints  # row of the newest model of the same lab and tier, itself when it is the newest
+    successor: Ints  # row of the newest model of the same lab, tier and openness: itself when it is the newest
 
 
 @dataclass(frozen=True)
@@ -75,6 +75,7 @@ def catalogue_of(
     """
     lab = np.array([m.position for m in models], np.int64)
     price = np.array([m.price for m in models])
+    abroad = np.array([m.compute_cost for m in models])  # hosts and buyers pay for compute what others pay
     serving = np.array([m.serving for m in models])
     api = np.array([m.api for m in models])
     is_open = np.array([m.is_open for m in models])
@@ -82,7 +83,7 @@ def catalogue_of(
     tau = np.array([parameters.workloads[name].tau for name in WORKLOADS])
     row_of = np.full(released + 1, -1, np.int32)  # the last entry serves "no model", -1
     row_of[[m.id for m in models]] = np.arange(len(models))
-    newest = {(m.lab, m.tier): row for row, m in enumerate(models)}
+    newest = {(m.lab, m.tier, m.is_open): row for row, m in enumerate(models)}
     private = np.array([m.private for m in models])
     return Catalogue(
         models=tuple(models),
@@ -95,9 +96,9 @@ def catalogue_of(
         serving=serving,
         price=price,
         quality=quality(capability[None, :], theta[:, None], tau[:, None]),
-        unit_cost=_unit_cost(price, serving, small, (api, private, is_open), parameters),
+        unit_cost=_unit_cost(price, serving / abroad, small, (api, private, is_open), parameters),
         row_of=row_of,
-        successor=np.array([newest[(m.lab, m.tier)] for m in models], np.int64),
+        successor=np.array([newest[(m.lab, m.tier, m.is_open)] for m in models], np.int64),
     )
 
 
@@ -122,7 +123,7 @@ def _unit_cost(
 
 
 def menu_of(catalogue: Catalogue) -> Menu:
-    """All models that are the newest of their lab and tier, in every mode that is sold."""
+    """All models that nothing newer of their lab supersedes, in every mode that is sold."""
     sold = ~np.isnan(catalogue.unit_cost[0])
     newest = np.array([not m.superseded for m in catalogue.models], bool)
     model, mode = np.nonzero(sold & newest[:, None])

@@ -28,7 +28,7 @@ LEAST_EXPOSURE = 0.05  # a lab whose contracts outlast its horizon still sees so
 @dataclass(frozen=True)
 class Usage:
     """Every workload that runs a model this quarter, one entry each; money in USD this quarter for all firms that the
-    enterprise stands for, tokens in Mtok. What is `free` is served by the lab and billed to nobody."""
+    enterprise stands for, tokens in Mtok."""
 
     row: Ints
     enterprise: NDArray[np.int32]
@@ -136,12 +136,18 @@ def submarkets(catalogue: Catalogue, usage: Usage) -> tuple[dict[int, Floats], F
 
 
 def believed_demand(
-    products: Sequence[ReleasedModel], sold: dict[int, Floats], total: Floats, seen: Conditions, parameters: Parameters
+    products: Sequence[ReleasedModel],
+    sold: dict[int, Floats],
+    total: Floats,
+    exposed: dict[int, float],
+    seen: Conditions,
+    parameters: Parameters,
 ) -> BelievedDemand:
     """What labs believe when they set prices: last quarter's shares of their first-party products in each type of work.
 
     Submarkets are weighted by budgets at the going price; self-hosted, hosted and community use belongs to sellers who
-    do not respond. The exposed part of demand is what comes due within the labs' horizon.
+    do not respond. `exposed` is the part of each lab's own demand that comes due within its horizon; all of it for a
+    lab without customers.
     """
     d, pricing = parameters.demand, parameters.pricing
     own = np.array([sold.get(m.id, np.zeros(len(WORKLOADS))) for m in products])
@@ -152,21 +158,22 @@ def believed_demand(
         weights=total * seen.going_price ** (elasticity - 1.0),
         owner=np.unique([m.position for m in products], return_inverse=True)[1],
         form=LogPrice(d.price_sensitivity, seen.other_cost, elasticity),
-        exposure=exposure(parameters),
+        exposure=np.array([exposed.get(m.position, 1.0) for m in products]),
         minimum_elasticity=pricing.minimum_elasticity,
     )
 
 
-def exposure(parameters: Parameters) -> float:
-    """Part of the labs' planning horizon in which an average production contract is open to rivals, 0-1.
+def exposures(usage: Usage, lab: Ints, wait: Ints, horizon: int) -> dict[int, float]:
+    """Part of the planning horizon (quarters) in which each lab's own budgets are open to rivals, by lab position.
 
-    A contract of L quarters waits L / 2 on average; budgets of the first quarter weight the segments.
+    `lab` sells to and `wait` quarters are left to the contract of each entry of `usage`; budgets are the weights.
     """
-    segments = parameters.segments.values()
-    budgets = np.array([s.firms * s.workload_budget * s.workloads_max for s in segments])
-    contracts = np.array([s.contract for s in segments])
-    wait = float((budgets * contracts).sum() / budgets.sum()) / 2.0
-    return max(1.0 - wait / parameters.pricing.horizon, LEAST_EXPOSURE)
+    first_party = (usage.mode == API) | (usage.mode == PRIVATE)
+    seller, budget = lab[first_party], usage.budget[first_party]
+    still_open = 1.0 - np.clip(wait[first_party], 0, horizon) / horizon
+    whole = np.bincount(seller, budget)
+    part = np.bincount(seller, budget * still_open)
+    return {int(i): max(LEAST_EXPOSURE, float(part[i] / whole[i])) for i in np.flatnonzero(whole > 0.0)}
 
 
 def new_prices(prices: Floats, demand: BelievedDemand, parameters: Parameters) -> tuple[Floats, Flags]:
