@@ -91,7 +91,8 @@ def _price_times_quantity(market: Market) -> dict[str, np.ndarray]:
     u, c, p = market.usage, market.catalogue, market.parameters
     lab = c.lab[u.model]
     labs = len(market.roster) + 1
-    price, serving = c.price[u.model], c.serving[u.model]
+    price = c.price[u.model]
+    elsewhere = np.array([m.serving / m.compute_cost for m in c.models])[u.model]  # without the home region's premium
     free = (u.kind == PILOT) & (c.tier[u.model] == 1)
     paid = np.where(free, 1.0 - p.pricing.free_tier_share, 1.0) * price * u.tokens
     resold = np.array([x.parameters.cloud_share for x in market.roster] + [0.0])[lab]
@@ -100,7 +101,7 @@ def _price_times_quantity(market: Market) -> dict[str, np.ndarray]:
         "cloud_resale": np.where(u.mode == API, paid * resold, 0.0),
         "private_deployment": np.where(u.mode == PRIVATE, price * u.tokens, 0.0),
         "private_deployment_fee": np.where(u.mode == PRIVATE, price * u.tokens * p.hosting.private_fee, 0.0),
-        "hosting": np.where(u.mode == HOSTED, serving * (1.0 + p.hosting.host_margin) * u.tokens, 0.0),
+        "hosting": np.where(u.mode == HOSTED, elsewhere * (1.0 + p.hosting.host_margin) * u.tokens, 0.0),
     }
     return {line: np.bincount(lab, amount, labs) for line, amount in amounts.items()}
 
