@@ -139,7 +139,12 @@ def _reach(usage: Usage, weight: Floats, stick: Yardstick, position: dict[str, I
     strata, size = stick.counted.shape[1], len(stick.keys)
     used = np.zeros((stick.counted.shape[0], size))
     first = np.zeros_like(used)
+    alone = np.unique(stick.of_lab["owner"]).size == stick.of_lab["owner"].size  # nobody owns two labs
     for by, column in position.items():
+        if by == "owner" and alone:
+            for table in (used, first):
+                table[:, stick.of_lab["owner"]] = table[:, stick.of_lab["lab"]]
+            continue
         part = stick.keys.index(by)
         width = part.stop - part.start
         pair = usage.enterprise * np.int64(width) + (column - part.start)
