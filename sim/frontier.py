@@ -77,8 +77,8 @@ class Frontier:
 
         0 when no closed model has had it yet: the open one leads.
         """
-        years, capabilities = zip(*self.closed, strict=True) if self.closed else ((), ())
-        lag = gap_months(years, capabilities, decimal_year(quarter + 1), open_capability)
+        releases = np.array(self.closed).reshape(-1, 2)
+        lag = gap_months(releases[:, 0], releases[:, 1], decimal_year(quarter + 1), open_capability)
         return 0.0 if math.isnan(lag) else lag
 
 

@@ -158,7 +158,7 @@ class Market(mesa.Model):
         install(self.population, self.catalogue, p, self.streams, self.first_quarter)
         self.going_price = self._first_going_prices()
         self.peers = np.zeros((len(self.population.segments), len(self.roster) + 1))
-        self.dependence = np.zeros_like(self.tastes)
+        self.standing = self.tastes
         self.usage = self._use()
         self._observe()
 
@@ -420,14 +420,12 @@ class Market(mesa.Model):
 
     def conditions(self) -> Conditions:
         """What buyers know this quarter."""
-        d, s = self.parameters.demand, self.parameters.switches
         labs = self.roster
-        taste = self.tastes - np.float32(d.dependence) * self.dependence if s.dependence else self.tastes
         return Conditions(
             brand=np.array([lab.brand for lab in labs] + [0.0]),
             seats=np.array([lab.seat_share for lab in labs] + [0.0]),
             volatility=np.array([lab.volatility for lab in labs] + [0.0]),
-            taste=taste,
+            taste=self.standing,
             peers=self.peers,
             going_price=self.going_price,
             other_cost=self.other_cost * self.trends.other_cost,
@@ -459,7 +457,7 @@ class Market(mesa.Model):
         move_seats(self.active_labs, self.parameters.seats)
 
     def _observe(self) -> None:
-        """What everybody can see of the market: spending, going prices, shares by segment, dependence."""
+        """What everybody can see of the market: spending, going prices, shares by segment, where labs stand."""
         usage, w = self.usage, self.population.workloads
         labs, segments = len(self.roster) + 1, len(self.population.segments)
         lab = self.catalogue.lab[usage.model]
@@ -478,7 +476,9 @@ class Market(mesa.Model):
         spend = np.bincount(lab * count + usage.enterprise, usage.spend, labs * count).reshape(labs, count)
         spend[-1] = 0.0  # nobody depends on the community
         total = spend.sum(axis=0)
-        self.dependence = (spend / np.where(total > 0.0, total, 1.0)).astype(np.float32)
+        dependence = (spend / np.where(total > 0.0, total, 1.0)).astype(np.float32)
+        dislike = np.float32(self.parameters.demand.dependence * self.parameters.switches.dependence)
+        self.standing = self.tastes - dislike * dependence  # of labs with buyers: (labs, enterprises)
 
     # ---- 6, 7 money and control
 

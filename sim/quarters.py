@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 QUARTERS_PER_YEAR = 4
 DT = 1.0 / QUARTERS_PER_YEAR  # years in a step
 
 
+@cache
 def quarter_number(text: str) -> int:
     """Quarters since the year 0 of a label such as `2023Q1`."""
     year, quarter = text.split("Q")

@@ -40,9 +40,12 @@ class Calendar:
             number = self.undisturbed[shock.key]
             if shock.factor is not None and (isinstance(number, bool) or not isinstance(number, (int, float))):
                 raise ShockError(f"shock '{shock.title}': {shock.key} is not a number, so it can't be multiplied")
-        trial = parameters.model_copy(deep=True)
-        for quarter in sorted({q for shock in self.shocks for q in _span(shock) if q is not None}):
-            self.apply(trial, quarter)
+        turns = sorted({q for shock in self.shocks for q in _span(shock) if q is not None})
+        for key in self.undisturbed:
+            holder, last = _holder(parameters, key)
+            trial = holder.copy() if isinstance(holder, dict) else holder.model_copy()
+            for quarter in turns:
+                _assign(trial, last, self.value(key, quarter), key)
 
     def apply(self, parameters: Parameters, quarter: int) -> list[Change]:
         """Set every number the calendar touches to its value in `quarter`, in place; the changes that begin then."""
@@ -50,7 +53,7 @@ class Calendar:
         for key in self.undisturbed:
             after = self.value(key, quarter)
             if after != before[key]:
-                _set(parameters, key, after)
+                _assign(*_holder(parameters, key), after, key)
         starting = [shock for shock in self.shocks if quarter_number(shock.quarter) == quarter]
         return [Change(shock, before[shock.key], value_at(parameters, shock.key)) for shock in starting]
 
@@ -93,9 +96,8 @@ def _holder(parameters: Parameters, key: str) -> tuple[Any, str]:
     return node, parts[-1]
 
 
-def _set(parameters: Parameters, key: str, value: Any) -> None:
-    """Change one value in place; assignment validates it against the schema."""
-    holder, last = _holder(parameters, key)
+def _assign(holder: Any, last: str, value: Any, key: str) -> None:
+    """Change one value of a section or table in place; assignment validates it against the schema."""
     if isinstance(holder, dict):
         if type(holder[last]) is not type(value):
             raise ShockError(f"shock key '{key}': {value!r} is no {type(holder[last]).__name__}")
