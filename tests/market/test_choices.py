@@ -11,7 +11,7 @@ from sim.markets.menu import API, EDGE, SELF
 from sim.parameters import WORKLOADS
 from sim.population import EDGE_TYPE, NO_MODEL, PILOT, PRODUCTION
 from sim.scenario import Scenario
-from tests.market.worlds import altered, begin_quarter, broke, finish_quarter, put_segments, run_of, steps
+from tests.market.worlds import altered, begin_quarter, broke, finish_quarter, put, put_segments, run_of, steps
 
 # ---- who runs models himself
 
@@ -124,9 +124,9 @@ def test_the_edge_is_for_edge_work_alone(baseline: Scenario) -> None:
 def test_graduates_choose_again_and_sign_for_longer(baseline: Scenario) -> None:
     """Every pilot that graduates is due at once, chooses by its type in production and signs a production contract.
 
-    Kills: graduates that keep the pilot's contract, pilots chosen by the type they will become.
+    Pilots sign for three quarters here. Kills: graduates that keep the contract, pilots chosen by their later type.
     """
-    market = steps(Market(baseline, 1, 600, "2024Q4"), 4)
+    market = steps(Market(altered(baseline, put("demand", pilot_contract=3)), 1, 600, "2024Q4"), 4)
     begin_quarter(market, "enterprises_choose")
     w, graduates = market.population.workloads, market.graduates
     assert graduates.size > 10
@@ -253,6 +253,14 @@ def test_a_closed_model_dies_with_its_lab(baseline: Scenario) -> None:
     users = np.flatnonzero(w.lab == lab.position)
     assert users.size > 5
     assert not any(m.lab == "cohere" for m in market.community_models)
+    loyal = []
+
+    def decide(due: np.ndarray, *rest: object) -> np.ndarray:
+        loyal.append((w.lab[due] == lab.position).any())
+        return Market.decide(market, due, *rest)  # type: ignore[arg-type]
+
+    market.decide = decide  # type: ignore[method-assign]
     steps(market, 1)
+    assert loyal == [False]
     assert not (w.lab == lab.position).any()
     assert (w.model[users] != NO_MODEL).mean() > 0.9
