@@ -82,9 +82,9 @@ def test_it_runs_and_leaves_history_alone(name: str) -> None:
     assert not same[-1]
 
 
-# sd of one paired difference (8 seeds, 500 enterprises): self-hosted 1.7 pp about 6, gap 20 Elo about 125, frontier 0.03
-# OOM about -1. The mean of two seeds differs from none by 5 sigma or more, so a lost mechanism (difference 0) and one at
-# a quarter of its strength are caught.
+# sd of one paired difference (8 seeds, 500 enterprises): self-hosted 1.7 pp about 6, gap 20 Elo about 125, frontier
+# 0.03 OOM about -1. The mean of two seeds is 5 sigma or more from none: a lost mechanism (difference 0) is caught, and
+# one at a quarter of its strength.
 @pytest.mark.parametrize(
     ("name", "key", "sign", "least"),
     [
