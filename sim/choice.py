@@ -88,7 +88,7 @@ def talent_of(population: Population, rows: Ints, seen: Conditions) -> Floats:
 
 
 def choose(
-    population: Population, rows: Ints, menu: Menu, seen: Conditions, switching: Floats, uniform: Single
+    population: Population, rows: Ints, menu: Menu, seen: Conditions, switching: Floats, uniform: Floats
 ) -> Ints:
     """The offer each due workload takes, as a position on the menu; NO_MODEL for none.
 
@@ -120,7 +120,7 @@ def nest_parameter(parameters: Parameters) -> float:
     return parameters.demand.dissimilarity if parameters.switches.nests else 1.0
 
 
-def pick_offer(utility: Single, none: Single, closed: int, dissimilarity: float, uniform: Single) -> Ints:
+def pick_offer(utility: Single, none: Single, closed: int, dissimilarity: float, uniform: Floats) -> Ints:
     """Nested-logit draw for each column: row of the offer taken, NO_MODEL for the outside option.
 
     utility (offers, buyers): the first `closed` rows are one nest, the rest another; `none` (buyers,) stands alone.
@@ -326,7 +326,7 @@ def _of(modes: list[ModeParameters], name: str) -> Floats:
 
 
 def upgrades(
-    population: Population, rows: Ints, catalogue: Catalogue, seen: Conditions, uniform: Single
+    population: Population, rows: Ints, catalogue: Catalogue, seen: Conditions, uniform: Floats
 ) -> tuple[Ints, Ints]:
     """Workloads under contract that take the newer model of their lab and tier, and that model's catalogue row.
 

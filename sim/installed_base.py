@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from sim.markets.menu import API, EDGE, HOSTED, SELF, Catalogue
 from sim.parameters import REGIONS, Parameters
-from sim.population import EDGE_TYPE, PRODUCTION, Population, evenly
+from sim.population import EDGE_TYPE, PRODUCTION, Population
 from sim.streams import Streams
 
 Floats = NDArray[np.float64]
@@ -25,10 +25,12 @@ def install(
     """
     w, e = population.workloads, population.enterprises
     filled = np.array([s.in_production_initial for s in population.segments])
-    draw = streams.generator("installed_base")
-    rows = np.flatnonzero(e.adopted[w.enterprise] & (evenly(draw, w.count, 11) < filled[w.segment]))
+    rows = np.flatnonzero(
+        e.adopted[w.enterprise] & (streams.even("installed_base/filled", 0, w.count) < filled[w.segment])
+    )
     w.stage[rows] = PRODUCTION
-    luck, timing = evenly(draw, rows.size, 13), evenly(draw, rows.size, 17)
+    luck = streams.even("installed_base/model", 0, rows.size)
+    timing = streams.even("installed_base/timing", 0, rows.size)
     edge = w.type[rows] == EDGE_TYPE
     at_edge_share = float(w.weight[rows[edge]].sum() / max(w.weight[rows].sum(), 1e-300))
     for region in range(len(REGIONS)):

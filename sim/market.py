@@ -5,6 +5,7 @@ from __future__ import annotations
 import mesa
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import ndtri
 
 from sim import observation
 from sim.agents.enterprise import Enterprise
@@ -109,7 +110,7 @@ class Market(mesa.Model):
         tastes = np.zeros((len(self.roster) + 1, count), np.float32)
         if self.parameters.switches.persistent_tastes:
             for lab in self.roster:
-                tastes[lab.position] = d.taste_vendor * self.streams.normal(f"lab/{lab.id}/taste", 0, count)
+                tastes[lab.position] = d.taste_vendor * ndtri(self.streams.even(f"lab/{lab.id}/taste", 0, count))
         return tastes
 
     def _build_accounts(self) -> None:
@@ -376,7 +377,7 @@ class Market(mesa.Model):
         due = population.due_rows(self.quarter)
         scale = np.ones(w.count)
         scale[self.graduates] = self.parameters.demand.graduation_switching_ratio
-        draws = self.streams.block("workloads/choice", self.quarter, w.count)
+        draws = self.streams.even("workloads/choice", self.quarter, w.count)
         offer = self.decide(due, seen, scale[due], draws[due])
         taken = offer != NO_MODEL
         model = np.where(taken, self.menu.model[offer], 0)
@@ -406,7 +407,7 @@ class Market(mesa.Model):
         orphans = rows[gone & np.isin(w.lab[rows], dead)] if dead else rows[:0]
         w.lab[orphans] = -1
 
-    def decide(self, due: Ints, seen: Conditions, switching: Floats, draws: NDArray[np.float32]) -> Ints:
+    def decide(self, due: Ints, seen: Conditions, switching: Floats, draws: Floats) -> Ints:
         """Positions on the menu that the due workloads choose, by the population kernel."""
         return choose(self.population, due, self.menu, seen, switching, draws)
 
@@ -414,7 +415,7 @@ class Market(mesa.Model):
         w = self.population.workloads
         settled = w.running
         settled[due] = False
-        draws = self.streams.block("workloads/upgrade", self.quarter, w.count)
+        draws = self.streams.even("workloads/upgrade", self.quarter, w.count)
         rows, successor = upgrades(self.population, np.flatnonzero(settled), self.catalogue, seen, draws)
         w.model[rows] = ids[successor]
 

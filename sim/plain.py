@@ -16,7 +16,7 @@ Ints = NDArray[np.int64]
 class PlainMarket(Market):
     """A market in which every due workload is decided by `Enterprise.choose`."""
 
-    def decide(self, due: Ints, seen: Conditions, switching: Floats, draws: NDArray[np.float32]) -> Ints:
+    def decide(self, due: Ints, seen: Conditions, switching: Floats, draws: Floats) -> Ints:
         """Positions on the menu that the due workloads choose, one by one."""
         agents: list[Enterprise] = list(self.enterprises)
         owner = self.population.workloads.enterprise

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtr
+from scipy.special import betaincinv, ndtr, ndtri
 
 from sim.economics.adoption import arrival_probability
 from sim.parameters import MODES, REGIONS, WORKLOADS, Parameters
@@ -58,18 +58,13 @@ def size_strata(count: int, sigma: float) -> tuple[Floats, Floats]:
     return firms, np.diff(spent) / firms
 
 
-def spread(generator: np.random.Generator, count: int) -> Floats:
-    """`count` uniforms in [0, 1), one in each of `count` equal intervals, in random order (stratified sampling)."""
-    return np.asarray((generator.permutation(count) + generator.random(count)) / count)
+def early_ranks(position: Floats) -> tuple[Floats, Floats]:
+    """Adoption rank of stratum positions in [0, 1), and the weight that makes ranks uniform: mean 1, 0.5 .. 1.5.
 
-
-def evenly(generator: np.random.Generator, count: int, root: int) -> Floats:
-    """Uniforms in [0, 1) that fill it evenly along the order of agents: (u + i sqrt(root)) mod 1, one random shift u.
-
-    Agents stand by segment and size, so any stretch of them gets a fair sample (Kronecker sequence; Niederreiter 1992).
-    For traits that are drawn once; different roots are independent of each other.
+    Early adopters are few and make the market of the first years, so they are sampled twice as densely as the average
+    and the last ones less: rank (v + v^2) / 2 has density 1 / (0.5 + v) (importance sampling).
     """
-    return np.asarray((generator.random() + np.arange(count) * np.sqrt(root)) % 1.0)
+    return (position + position**2) / 2.0, 0.5 + position
 
 
 def pick(shares: Mapping[Any, float], names: tuple[str, ...], uniform: Floats) -> NDArray[np.int8]:
@@ -154,22 +149,27 @@ class Population:
         slots = np.array([0.5 * (s.workloads_min + s.workloads_max) for s in segments])
         counts = allocate(count, firms, firms * slots * np.array([s.workload_budget for s in segments]))
         parts: dict[str, list[NDArray[np.generic]]] = {}
+
+        def even(segment_name: str, trait: str, size: int) -> Floats:
+            return self.streams.even(f"enterprises/{segment_name}/{trait}", 0, size)
+
         for i, (name, segment, n) in enumerate(zip(self.segment_names, segments, counts, strict=True)):
-            draw = self.streams.generator(f"enterprises/{name}")
             share, size = size_strata(int(n), segment.sigma)
+            rank, weight = early_ranks(even(name, "rank", int(n)))
+            weight = share * weight
             columns: dict[str, NDArray[np.generic]] = {
                 "segment": np.full(n, i, np.int8),
-                "region": pick(segment.regions, REGIONS, evenly(draw, int(n), 2)),
-                "weight": segment.firms * share,
+                "region": pick(segment.regions, REGIONS, even(name, "region", int(n))),
+                "weight": segment.firms * weight / weight.sum(),
                 "size": size,
-                "talent": _beta(draw, segment.talent, int(n)),
-                "privacy": _beta(draw, segment.privacy, int(n)),
-                "strategic": spread(draw, int(n)) < segment.strategic,
-                "taste": draw.standard_normal(n).astype(np.float32),
-                "rank": evenly(draw, int(n), 3),
+                "talent": _beta(even(name, "talent", int(n)), segment.talent),
+                "privacy": _beta(even(name, "privacy", int(n)), segment.privacy),
+                "strategic": even(name, "strategic", int(n)) < segment.strategic,
+                "taste": ndtri(even(name, "taste", int(n))).astype(np.float32),
+                "rank": rank,
                 "slots": np.floor(
                     segment.workloads_min
-                    + evenly(draw, int(n), 5) * (segment.workloads_max - segment.workloads_min + 1)
+                    + even(name, "slots", int(n)) * (segment.workloads_max - segment.workloads_min + 1)
                 ).astype(np.int64),
             }
             for key, column in columns.items():
@@ -190,8 +190,7 @@ class Population:
         relative = np.array([self.parameters.workloads[name].budget for name in WORKLOADS])
         for i, (name, s) in enumerate(zip(self.segment_names, self.segments, strict=True)):
             mine = np.flatnonzero(segment == i)
-            draw = self.streams.generator(f"workloads/{name}")
-            kind[mine] = pick(s.mix, WORKLOADS, evenly(draw, mine.size, 7))
+            kind[mine] = pick(s.mix, WORKLOADS, self.streams.even(f"workloads/{name}/type", 0, mine.size))
             mean = sum(share * relative[WORKLOADS.index(t)] for t, share in s.mix.items())
             usual = 0.5 * (s.workloads_min + s.workloads_max)  # a firm's budget goes with its size, not with its slots
             part = usual / np.diff(e.slots)[enterprise[mine]]
@@ -230,7 +229,7 @@ class Population:
     def arrive(self, quarter: int) -> None:
         """Empty slots of adopters become pilots with the annual probability `demand.workload_arrival`."""
         w = self.workloads
-        draw = self.streams.block("workloads/arrival", quarter, w.count)
+        draw = self.streams.even("workloads/arrival", quarter, w.count)
         chance = arrival_probability(self.parameters.demand.workload_arrival, DT)
         open_slots = (w.stage == EMPTY) & self.enterprises.adopted[w.enterprise]
         self._begin(np.flatnonzero(open_slots & (draw < chance)), quarter)
@@ -244,7 +243,7 @@ class Population:
     def graduate(self, quarter: int) -> Ints:
         """Pilots that go into production (due at once) or are given up; returns the rows of the graduates."""
         d, w = self.parameters.demand, self.workloads
-        draw = self.streams.block("workloads/graduation", quarter, w.count)
+        draw = self.streams.even("workloads/graduation", quarter, w.count)
         pilots = (w.stage == PILOT) & (w.model != NO_MODEL)
         up = arrival_probability(d.graduation, DT)
         out = arrival_probability(d.pilot_end, DT)
@@ -285,8 +284,9 @@ class Population:
         return np.asarray(self.workloads.budget[rows] * scale * index)
 
 
-def _beta(draw: np.random.Generator, mean: float, count: int) -> Single:
-    """Beta draws with the given mean; a mean of 0 or 1 is itself."""
+def _beta(uniform: Floats, mean: float) -> Single:
+    """Beta quantiles with the given mean; a mean of 0 or 1 is itself."""
     if mean in (0.0, 1.0):
-        return np.full(count, mean, np.float32)
-    return draw.beta(BETA_CONCENTRATION * mean, BETA_CONCENTRATION * (1.0 - mean), count).astype(np.float32)
+        return np.full(uniform.size, mean, np.float32)
+    a, b = BETA_CONCENTRATION * mean, BETA_CONCENTRATION * (1.0 - mean)
+    return np.asarray(betaincinv(a, b, uniform).astype(np.float32))
