@@ -70,12 +70,12 @@ def own_hosting(population: Population, rows: Ints, budget: Floats, seen: Condit
     scale = scale_of_fixed_cost(budget, h.fixed_cost_reference, h.fixed_cost_scale) * seen.fixed_cost_index
     talent = talent_of(population, rows, seen)
     staff = h.operations_staff * (1.0 + h.skill_premium)
-    engaged = integrator_engaged(staff, h.infrastructure, talent, d.integrator_relief, d.integrator_fee)
-    missing = (1.0 - talent) * np.where(engaged, 1.0 - d.integrator_relief, 1.0)
+    engaged = bool(integrator_engaged(staff, h.infrastructure, d.integrator_relief, d.integrator_fee))
+    missing = (1.0 - talent) * (1.0 - d.integrator_relief * engaged)
     return OwnHosting(
         infrastructure=scale * h.infrastructure,
         operations=scale * staff * missing,
-        integrator=scale * np.where(engaged, d.integrator_fee * h.infrastructure, 0.0),
+        integrator=scale * (1.0 - talent) * engaged * d.integrator_fee * h.infrastructure,
         edge=scale * h.edge_integration,
         burden=np.maximum(0.0, missing - seen.tooling),
     )

@@ -238,7 +238,7 @@ class Demand(Section):
     tooling_initial: float = number("-", "maturity of deployment tooling in the first quarter", 0.0, 1.0)
     tooling_growth: float = number("per year", "rate at which missing tooling is made up", 0.0, 2.0)
     integrator_relief: float = number("-", "part of missing talent that system integrators supply", 0.0, 1.0)
-    integrator_fee: float = number("-", "their price over the infrastructure bill", 0.0, 5.0)
+    integrator_fee: float = number("-", "their price over the infrastructure bill of a buyer without talent", 0.0, 5.0)
     application_factor_pilot: float = number(
         "-", "application spending and all per USD of a pilot's model spending", 1.0, 20.0
     )

@@ -108,8 +108,8 @@ class Enterprise(mesa.Agent):
         scale = seen.fixed_cost_index * float(scale_of_fixed_cost(budget, h.fixed_cost_reference, h.fixed_cost_scale))
         if mode == EDGE:
             return posted + scale * h.edge_integration / volume
-        engaged = self._integrator(seen)
-        fee = self.model.parameters.demand.integrator_fee * h.infrastructure if engaged else 0.0
+        fee = self.model.parameters.demand.integrator_fee * h.infrastructure * self._integrator()
+        fee *= 1.0 - self._talent(seen)
         return float(
             self_hosted_cost(
                 posted * h.utilisation,
@@ -182,16 +182,15 @@ class Enterprise(mesa.Agent):
         born = float(self.model.population.enterprises.talent[self.index])
         return born + (1.0 - born) * seen.talent_gain
 
-    def _integrator(self, seen: Conditions) -> bool:
+    def _integrator(self) -> bool:
+        """Whether it has an integrator run its weights."""
         h, d = self.model.parameters.hosting, self.model.parameters.demand
         staff = h.operations_staff * (1.0 + h.skill_premium)
-        return bool(
-            integrator_engaged(staff, h.infrastructure, self._talent(seen), d.integrator_relief, d.integrator_fee)
-        )
+        return bool(integrator_engaged(staff, h.infrastructure, d.integrator_relief, d.integrator_fee))
 
     def _missing(self, seen: Conditions) -> float:
         """Talent that is missing after diffusion and an integrator's help, 0-1."""
-        relief = self.model.parameters.demand.integrator_relief if self._integrator(seen) else 0.0
+        relief = self.model.parameters.demand.integrator_relief if self._integrator() else 0.0
         return (1.0 - self._talent(seen)) * (1.0 - relief)
 
     def _home(self) -> RegionParameters:

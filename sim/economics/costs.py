@@ -99,12 +99,12 @@ def scale_of_fixed_cost(budget: ArrayLike, reference: ArrayLike, avoided: ArrayL
 
 
 def integrator_engaged(
-    staff_usd_per_year: ArrayLike, fixed_usd_per_year: ArrayLike, talent: ArrayLike, relief: ArrayLike, fee: ArrayLike
+    staff_usd_per_year: ArrayLike, fixed_usd_per_year: ArrayLike, relief: ArrayLike, fee: ArrayLike
 ) -> NDArray[np.bool_]:
-    """Whether a system integrator is cheaper than hiring: relief x staff (1 - talent) > fee x infrastructure.
+    """Whether a system integrator is cheaper than hiring what it supplies: relief x staff > fee x infrastructure.
 
     ``staff`` (USD per year, premium included) is what a buyer without talent would hire, ``relief`` (0-1) the part of
-    it that the integrator supplies, ``fee`` its price over the infrastructure bill.
+    it that the integrator supplies, ``fee`` its price over the infrastructure bill. Both go with the talent that is
+    missing, so talent does not enter.
     """
-    saved = np.asarray(relief) * np.asarray(staff_usd_per_year) * (1.0 - np.asarray(talent))
-    return np.asarray(saved > np.asarray(fee) * np.asarray(fixed_usd_per_year))
+    return np.asarray(np.asarray(relief) * np.asarray(staff_usd_per_year) > np.asarray(fee) * fixed_usd_per_year)

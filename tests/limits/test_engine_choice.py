@@ -90,18 +90,21 @@ def re_choosing(baseline: Scenario, contract: int, until: str, enterprises: int)
 def test_buyers_who_choose_every_quarter_are_draws_of_the_logit(
     baseline: Scenario, sample: Callable[[int, int], int]
 ) -> None:
-    """Contracts of a quarter: shares are independent draws around the logit target from the first quarter on.
+    """Contracts of a quarter: shares are at the logit target from the first quarter on, closer than independent draws.
 
-    40 quarters of 5,000 (50,000 in full) buyers at 4.5 sigma catch 0.5 (0.16) percentage points in a share and a
-    variance of 2.1 times the binomial's. Kills: contracts of two quarters, luck that repeats from quarter to quarter, a
-    switch that leaves habit, brand, taste or price in the utility (mean).
+    Draws of one quarter repel each other, so the variance is gated from above, at a quarter of the binomial's. With 40
+    quarters of 5,000 (50,000 in full) buyers the mean at 4.5 binomial sigma catches 0.5 (0.16) percentage points in a
+    share. Kills: contracts of two quarters, luck that repeats from quarter to quarter, independent draws in place of
+    even ones, a switch that leaves habit, brand, taste or price in the utility.
     """
     buyers = sample(50_000, 5_000)
     counts = re_choosing(baseline, 1, "2032Q4", buyers)[1:]
-    assert np.diff(counts, axis=0).any(axis=1).all()  # somebody moves in every quarter
+    assert np.diff(counts, axis=0).any(axis=1).mean() > 0.5  # totals hardly move, but move
     chance = choice_probabilities(list(DELTA.values()))
     for taken, p in zip(counts.T, chance, strict=True):
-        gate_moments(taken, buyers * p, buyers * p * (1 - p))
+        binomial = buyers * p * (1 - p)
+        assert abs(taken.mean() - buyers * p) <= SIGMAS * np.sqrt(binomial / taken.size)
+        assert 0.0 < taken.var() < binomial / 4.0
 
 
 def test_staggered_contracts_approach_the_logit_target_in_equal_steps(

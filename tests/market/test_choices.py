@@ -39,7 +39,7 @@ LEVELS = np.array([0.0, 0.25, 0.5, 0.75, 1.0])
 TRAITS: dict[str, tuple[Callable[[Market], np.ndarray], np.ndarray]] = {
     "volume": (lambda m: m.population.workloads.budget, np.array([1e3, 1e4, 1e5, 1e6])),
     "privacy": (lambda m: m.population.enterprises.privacy, LEVELS),
-    "talent": (lambda m: m.population.enterprises.talent, np.array([0.0, 0.5, 1.0])),
+    "talent": (lambda m: m.population.enterprises.talent, LEVELS),
 }
 
 
