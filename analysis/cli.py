@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-    from sim.results import Run
+    from sim.runs.results import Run
     from sim.scenario import Scenario
-    from sim.scenario_tree import Problem
+    from sim.scenario.tree import Problem
 
 DONE, FAILED, INVALID, FAILED_RUNS, INTERRUPTED = 0, 1, 2, 3, 130
 RUNS = Path("runs")  # where runs go unless --out says otherwise
@@ -93,7 +93,7 @@ def run_command(
     loaded = _load_all(names, overrides)
     folders = _run_folders([scenario.name for scenario in loaded], out)
 
-    from sim.workers import single_blas_thread
+    from sim.runs.workers import single_blas_thread
 
     single_blas_thread()  # before numpy is imported: the same bits here as in the workers
     from sim.runs import RunError, settings
@@ -207,8 +207,8 @@ def plot(
 ) -> None:
     """Draw the figures of a run folder again."""
     from analysis.plots import FIGURES, draw_all
-    from sim.folder import FIGURES as SUBFOLDER
-    from sim.results import open_run
+    from sim.runs.folder import FIGURES as SUBFOLDER
+    from sim.runs.results import open_run
 
     unknown = [name for name in figure or [] if name not in FIGURES]
     if unknown:
@@ -264,7 +264,7 @@ def _as_typed(problem: Problem) -> Problem:
 
 def _run_folders(names: Sequence[str], out: Path | None) -> list[Path]:
     """A folder for each scenario. Raises InputError when two would share one, FolderError for one that is not ours."""
-    from sim.folder import refuse_foreign
+    from sim.runs.folder import refuse_foreign
 
     if out is not None and len(names) == 1:
         folders = [out]
@@ -297,9 +297,9 @@ def _nearest(name: str, known: Mapping[str, object]) -> str:
 def _run_one(scenario: Scenario, seeds: range, workers: int, folder: Path, csv: bool) -> dict[str, Any]:
     """Run one scenario into its folder and say what came of it."""
     from analysis.plots import draw_all
-    from sim.folder import FIGURES, RunFolder
-    from sim.results import manifest_head
     from sim.runs import run
+    from sim.runs.folder import FIGURES, RunFolder
+    from sim.runs.results import manifest_head
 
     with RunFolder(folder, manifest_head(scenario, seeds, ["moatsim", *sys.argv[1:]])) as claimed:
         with _progress(scenario, len(seeds)) as tick, warnings.catch_warnings():
@@ -440,7 +440,7 @@ def _differences(scenario: Scenario, other: Scenario) -> list[dict[str, Any]]:
 
 def _unit(key: str) -> str:
     from sim.parameters import Parameters
-    from sim.schema import follow
+    from sim.scenario.schema import follow
 
     parts = [int(part) if part.isdigit() else part for part in key.split(".")]
     shape = follow(Parameters, parts)
@@ -557,7 +557,7 @@ def main() -> None:
 
 def _explain(error: Exception) -> int:
     """Print an error in one to three lines; the exit code it stands for."""
-    from sim.folder import FolderBusyError, FolderError
+    from sim.runs.folder import FolderBusyError, FolderError
     from sim.scenario import ScenarioError
 
     if hasattr(error, "format_message"):  # a usage error of the command-line parser
@@ -578,7 +578,7 @@ def _explain(error: Exception) -> int:
 
 
 def _one_line(error: Exception) -> str:
-    from sim.folder import FolderError
+    from sim.runs.folder import FolderError
 
     text = " ".join(str(error).split())
     if isinstance(error, (InputError, FolderError)):

@@ -16,7 +16,7 @@ from pydantic import BaseModel
 from sim.parameters import Parameters
 from sim.records import COLUMNS, REPLICATION_COLUMN, Column
 from sim.scenario import Scenario, load_scenario
-from sim.schema import Described, describe
+from sim.scenario.schema import Described, describe
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "model.md"
 MARKED = re.compile(r"(<!-- generated: (?P<name>[\w ]+) -->\n).*?(<!-- end -->)", re.DOTALL)

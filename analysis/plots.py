@@ -32,7 +32,7 @@ from analysis.canvas import (
 )
 from analysis.palette import ACCENT, INK, MUTED, OPENNESS, REGION_AND_OPENNESS, SERIES, ink, lab_colour, on
 from sim import __version__
-from sim.results import Run
+from sim.runs.results import Run
 
 LARGEST_LABS = 9  # drawn by name in the stacked chart; the rest is "other labs"
 SMALLEST_NAMED = 0.03  # a lab below this share at all times is one of the others

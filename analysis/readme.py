@@ -19,8 +19,8 @@ from analysis import score
 from analysis.plots import draw_all
 from sim.quarters import quarter_label, quarter_number
 from sim.records import LENSES
-from sim.results import Run
 from sim.runs import run
+from sim.runs.results import Run
 from sim.scenario import load_scenario
 
 Floats = NDArray[np.float64]

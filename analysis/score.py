@@ -18,8 +18,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from sim.quarters import QUARTERS_PER_YEAR, quarter_label, quarter_number
-from sim.results import Run
 from sim.runs import run
+from sim.runs.results import Run
 from sim.scenario import load_scenario
 
 Floats = NDArray[np.float64]

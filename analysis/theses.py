@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim.quarters import QUARTERS_PER_YEAR, quarter_label, quarter_number
-from sim.results import Run
 from sim.runs import run
+from sim.runs.results import Run
 from sim.scenario import load_scenario, shipped_scenarios
 
 Floats = NDArray[np.float64]

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from sim.market import Market as Market
-    from sim.results import Run as Run
-    from sim.results import open_run as open_run
     from sim.runs import run as run
+    from sim.runs.results import Run as Run
+    from sim.runs.results import open_run as open_run
     from sim.scenario import Scenario as Scenario
     from sim.scenario import ScenarioError as ScenarioError
     from sim.scenario import load_scenario as load_scenario
@@ -23,8 +23,8 @@ __all__ = ["Market", "Run", "Scenario", "ScenarioError", "__version__", "load_sc
 
 _HOMES = {
     "Market": "sim.market",
-    "Run": "sim.results",
-    "open_run": "sim.results",
+    "Run": "sim.runs.results",
+    "open_run": "sim.runs.results",
     "run": "sim.runs",
     "Scenario": "sim.scenario",
     "ScenarioError": "sim.scenario",

@@ -221,7 +221,7 @@ def _places(population: Population, rows: Ints, change: Single) -> Single:
 
 
 def _vendors(population: Population, rows: Ints, menu: Menu, seen: Conditions, leave: Single) -> Single:
-    """How buyers stand to each lab on the menu: lasting taste less dependence, and the cost of leaving the incumbent."""
+    """How buyers stand to each lab on the menu: lasting taste less dependence, and what holds them to the incumbent."""
     w = population.workloads
     vendors = np.take(seen.taste[menu.labs], w.enterprise[rows], axis=1)
     position = np.full(seen.brand.size + 1, -1, np.int64)  # the last entry serves "no incumbent", -1

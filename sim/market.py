@@ -7,7 +7,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
-from sim import observation
 from sim.agents.enterprise import Enterprise
 from sim.agents.investor import Investor
 from sim.agents.lab import ACTIVE, EXITED, NOT_ENTERED, Accounts, Lab, ReleasedModel
@@ -17,14 +16,14 @@ from sim.economics.technology import knowledge_step
 from sim.frontier import Frontier, leaked_knowledge, served_capability
 from sim.installed_base import install
 from sim.journal import IdentityResidual, Journal, require_identities
-from sim.lenses import Yardstick, share_block
 from sim.markets import control, funding, invoices
 from sim.markets.menu import Catalogue, Menu, catalogue_of, menu_of
 from sim.markets.model_market import Usage, believed_demand, exposures, new_prices, submarkets, usage_of
 from sim.parameters import COMMUNITY, REGIONS, WORKLOADS, Parameters
 from sim.population import NO_MODEL, Population
 from sim.quarters import DT, QUARTERS_PER_YEAR, quarter_label, quarter_number
-from sim.records import Event, Records, share_keys
+from sim.records import Event, Records, observation, share_keys
+from sim.records.lenses import Yardstick, share_block
 from sim.reputation import move_brands, move_seats
 from sim.scenario import Scenario
 from sim.shocks import Calendar, Change

@@ -35,7 +35,7 @@ BETA_CONCENTRATION = 4.0  # spread of talent and privacy around their segment's 
 
 
 def allocate(total: int, firms: Floats, spending: Floats) -> Ints:
-    """Simulated enterprises per segment: half by firm count, half by spending, each at least one (largest remainder)."""
+    """Simulated enterprises per segment: half by firm count, half by spending (largest remainder), at least one."""
     wanted = total * 0.5 * (firms / firms.sum() + spending / spending.sum())
     counts = np.maximum(1, np.floor(wanted)).astype(np.int64)
     order = np.argsort(-(wanted - np.floor(wanted)), kind="stable")

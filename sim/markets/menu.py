@@ -25,8 +25,8 @@ PILOT = WORKLOADS.index("pilot")
 class Catalogue:
     """Every model that somebody serves or runs this quarter, one row each, in order of release.
 
-    `unit_cost` is USD per Mtok to the buyer, shape (types, models, modes), without the fixed cost of running it oneself;
-    nan where the mode is not sold. `quality` is y by type and model.
+    `unit_cost` is USD per Mtok to the buyer, shape (types, models, modes), without the fixed cost of running it
+    oneself; nan where the mode is not sold. `quality` is y by type and model.
     """
 
     models: tuple[ReleasedModel, ...]

@@ -10,11 +10,11 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from sim import folder as folder_module
 from sim import load_scenario, open_run
-from sim.folder import FolderBusyError, FolderError, RunFolder
 from sim.records import COLUMNS
-from sim.results import TABLES
+from sim.runs import folder as folder_module
+from sim.runs.folder import FolderBusyError, FolderError, RunFolder
+from sim.runs.results import TABLES
 
 FILES = {"manifest.json", "scenario.resolved.toml", "summary.json", *(f"{name}.parquet" for name in COLUMNS)}
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from matplotlib.colors import to_hex
 
 from analysis import canvas, palette, plots
-from sim.results import Run
+from sim.runs.results import Run
 
 LABS = [
     *("openai", "anthropic", "google", "meta", "microsoft", "amazon", "apple", "nvidia", "mistral", "cohere", "xai"),

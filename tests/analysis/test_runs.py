@@ -14,7 +14,7 @@ import pytest
 
 from sim import runs
 from sim.records import BY, LENSES, POPULATIONS
-from sim.results import TABLES
+from sim.runs.results import TABLES
 
 YEAR = {"until": "2023Q4"}
 

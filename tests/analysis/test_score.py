@@ -12,7 +12,7 @@ from analysis import score
 from analysis.score import Target, TargetError
 from sim import load_scenario
 from sim.records import COLUMNS, ShareKeys
-from sim.results import Run, RunInfo, ShareCube
+from sim.runs.results import Run, RunInfo, ShareCube
 
 QUARTERS = ("2023Q4", "2024Q1", "2024Q2", "2024Q3", "2024Q4", "2025Q1")
 SEEDS = (3, 4)

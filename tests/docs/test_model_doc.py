@@ -12,7 +12,7 @@ from analysis import modeldoc
 from sim import load_scenario
 from sim.parameters import Parameters, Switches
 from sim.records import BY, COLUMNS, EVENT_KINDS, LENSES, POPULATIONS
-from sim.schema import describe
+from sim.scenario.schema import describe
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "model.md").read_text(encoding="utf-8")

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sim.results import Run
 from sim.runs import run
+from sim.runs.results import Run
 from sim.scenario import Scenario
 
 

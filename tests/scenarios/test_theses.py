@@ -7,8 +7,8 @@ import pytest
 
 from analysis import theses
 from sim.quarters import quarter_number
-from sim.results import TABLES, Run
 from sim.runs import run
+from sim.runs.results import TABLES, Run
 from sim.scenario import diff, load_scenario, shipped_scenarios
 
 NAMES = [entry.name for entry in shipped_scenarios() if entry.name != theses.BASELINE]

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sim.toml_lines import KeyPath, TomlError, decode, parse_toml
+from sim.scenario.lines import KeyPath, TomlError, decode, parse_toml
 
 FORMS = '''\
 a = 1

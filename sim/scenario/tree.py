@@ -11,8 +11,8 @@ from typing import Any, TypeAlias
 
 from pydantic import BaseModel
 
-from sim.schema import Shape, describe, nearest, shapes
-from sim.toml_lines import KeyPath, TomlDocument
+from sim.scenario.lines import KeyPath, TomlDocument
+from sim.scenario.schema import Shape, describe, nearest, shapes
 
 MOST_PROBLEMS = 50
 MOST_ENTRIES = 500

@@ -10,9 +10,9 @@ from typing import Any, cast
 
 from pydantic import BaseModel, ValidationError
 
-from sim.scenario_tree import Findings, Node, Problem, Table, Value, below, dotted, plain, shown
-from sim.schema import Shape, follow, nearest
-from sim.toml_lines import KeyPath
+from sim.scenario.lines import KeyPath
+from sim.scenario.schema import Shape, follow, nearest
+from sim.scenario.tree import Findings, Node, Problem, Table, Value, below, dotted, plain, shown
 
 MANY_MISSING = 5
 

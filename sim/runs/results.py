@@ -20,7 +20,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from sim import __version__, folder, measures
+from sim import __version__, measures
+from sim.runs import folder
 from sim.records import BY, COLUMNS, REPLICATION_COLUMN, ShareKeys, tidy_shares
 from sim.scenario import Scenario, load_scenario
 
@@ -194,7 +195,7 @@ class Run:
         return dict(sorted(spreads.items(), key=lambda item: -(item[1]["median"] or 0.0)))
 
     def save(self, path: str | Path, csv: bool = False, command: Sequence[str] = ()) -> Path:
-        """Write a run folder. Raises sim.folder.FolderError when the folder is in use or holds other files."""
+        """Write a run folder. Raises sim.runs.folder.FolderError when the folder is in use or holds other files."""
         with self.claim(Path(path), command) as claimed:
             self.save_into(claimed, csv)
         return Path(path)
@@ -279,7 +280,7 @@ def _package_versions() -> dict[str, str]:
 
 def _commit() -> str | None:
     """The commit of this source tree; null when it is not a clone of its own or git is missing."""
-    root = Path(__file__).resolve().parent.parent
+    root = Path(__file__).resolve().parent.parent.parent
     if not (root / ".git").exists():
         return None
     command = ["git", "-C", str(root), "rev-parse", "HEAD"]
@@ -340,7 +341,7 @@ def _cube_axes(result: Run) -> dict[str, Any]:
 
 
 def open_run(path: str | Path) -> Run:
-    """Read a run folder. Raises sim.folder.FolderError when it is none, unfinished or damaged."""
+    """Read a run folder. Raises sim.runs.folder.FolderError when it is none, unfinished or damaged."""
     place = Path(path)
     manifest = folder.read_manifest(place)
     if manifest.get("status") not in ("complete", "partial"):

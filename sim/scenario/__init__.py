@@ -19,8 +19,10 @@ from typing import Any, NamedTuple, cast
 from pydantic import BaseModel
 
 from sim.parameters import Parameters
-from sim.scenario_complaints import validated
-from sim.scenario_tree import (
+from sim.scenario.complaints import validated
+from sim.scenario.lines import MAX_BYTES, KeyPath, TomlDocument, TomlError, parse_toml, read_toml
+from sim.scenario.schema import Described, describe, describe_key, follow, json_schema_of, nearest, shapes, step
+from sim.scenario.tree import (
     Findings,
     Node,
     Problem,
@@ -34,8 +36,6 @@ from sim.scenario_tree import (
     merge,
     shown,
 )
-from sim.schema import Described, describe, describe_key, follow, json_schema_of, nearest, shapes, step
-from sim.toml_lines import MAX_BYTES, KeyPath, TomlDocument, TomlError, parse_toml, read_toml
 
 __all__ = [
     "MODEL_VERSION",
@@ -59,7 +59,7 @@ __all__ = [
 MODEL_VERSION = "1"
 
 # The shipped scenarios lie beside the package, in a clone as in an installed wheel.
-SHIPPED = Path(__file__).resolve().parent.parent / "scenarios"
+SHIPPED = Path(__file__).resolve().parent.parent.parent / "scenarios"
 
 LONGEST_CHAIN = 10
 LONGEST_TITLE = 200

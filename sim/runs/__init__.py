@@ -17,9 +17,9 @@ from sim.market import Market
 from sim.parameters import RunSettings
 from sim.quarters import quarter_label, quarter_number
 from sim.records import LENSES, POPULATIONS, REPLICATION_COLUMN, Records
-from sim.results import TABLES, Run, RunInfo, ShareCube
+from sim.runs.results import TABLES, Run, RunInfo, ShareCube
+from sim.runs.workers import Failure, Tick, describe_failure, map_tasks
 from sim.scenario import Scenario
-from sim.workers import Failure, Tick, describe_failure, map_tasks
 
 LONGEST_RUN = 400  # quarters
 

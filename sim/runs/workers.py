@@ -52,10 +52,10 @@ class _Worker:
     """One child interpreter."""
 
     def __init__(self) -> None:
-        paths = [str(Path(__file__).resolve().parent.parent), *(path for path in sys.path if path)]
+        paths = [str(Path(__file__).resolve().parent.parent.parent), *(path for path in sys.path if path)]
         environment = {**os.environ, **dict.fromkeys(BLAS_THREADS, "1"), "PYTHONPATH": os.pathsep.join(paths)}
         self._process = subprocess.Popen(
-            [sys.executable, "-P", "-c", "from sim.workers import serve; serve()"],
+            [sys.executable, "-P", "-c", "from sim.runs.workers import serve; serve()"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=environment,
