@@ -54,12 +54,16 @@ class Conditions:
 
 @dataclass(frozen=True)
 class OwnHosting:
-    """Yearly USD of running weights oneself: infrastructure, hired staff, integrator; and integration at the edge."""
+    """Yearly USD of running weights oneself: infrastructure, hired staff, integrator; and integration at the edge.
+
+    `up_front` is the investment, USD once, of a workload that is not on own servers yet.
+    """
 
     infrastructure: Floats
     operations: Floats
     integrator: Floats
     edge: Floats
+    up_front: Floats
     burden: Floats  # 0-1, what talent, integrators and tooling leave of the operations burden
 
 
@@ -77,6 +81,7 @@ def own_hosting(population: Population, rows: Ints, budget: Floats, seen: Condit
         operations=scale * staff * missing,
         integrator=scale * (1.0 - talent) * engaged * d.integrator_fee * h.infrastructure,
         edge=scale * h.edge_integration,
+        up_front=scale * h.up_front * (population.workloads.mode[rows] != SELF),
         burden=np.maximum(0.0, missing - seen.tooling),
     )
 
@@ -166,7 +171,8 @@ class _Buyers:
         d, kind = p.demand, w.chosen_type(rows)
         budget = population.yearly_budget(rows, seen.budget_index)
         own = own_hosting(population, rows, budget, seen)
-        fixed = np.stack((own.infrastructure + own.operations + own.integrator, own.edge))
+        spread = own.up_front / (population.contract(rows) * DT)  # over the contract
+        fixed = np.stack((own.infrastructure + own.operations + own.integrator + spread, own.edge))
         leave = np.zeros(rows.size, np.float32)
         if p.switches.switching_costs:
             cost = d.switching_cost * _by_segment(population, rows, "switching")

@@ -24,7 +24,7 @@ from sim.population import NO_MODEL, Population
 from sim.quarters import DT, QUARTERS_PER_YEAR, quarter_label, quarter_number
 from sim.records import Event, Records, observation, share_keys
 from sim.records.lenses import Yardstick, share_block
-from sim.reputation import move_brands, move_seats
+from sim.reputation import fade_brands, move_brands, move_seats
 from sim.scenario import Scenario
 from sim.shocks import Calendar, Change
 from sim.streams import Streams
@@ -113,7 +113,7 @@ class Market(mesa.Model):
         return tastes
 
     def _build_accounts(self) -> None:
-        treasuries = sorted({f"treasury:{lab.owner}" for lab in self.roster if lab.backed})
+        treasuries = sorted({f"treasury:{lab.owner}" for lab in self.roster})
         investors = [f"investor:{name}" for name in self.investor]
         self.journal = Journal([*SUPPLIER_ACCOUNTS, *treasuries, *investors, *(f"lab:{lab.id}" for lab in self.roster)])
         self.account_of = dict(self.journal.account)
@@ -187,7 +187,7 @@ class Market(mesa.Model):
         """USD per Mtok: budget-weighted price of what the installed base runs, by type; the mean where nothing runs."""
         w, c = self.population.workloads, self.catalogue
         rows = np.flatnonzero(w.running)
-        cost = c.unit_cost[w.type[rows], c.row_of[w.model[rows]], w.mode[rows]]
+        cost = np.nan_to_num(c.unit_cost[w.type[rows], c.row_of[w.model[rows]], w.mode[rows]])
         budget = w.budget[rows] * w.weight[rows] * (cost > 0.0)
         whole = np.bincount(w.type[rows], budget, len(WORKLOADS))
         paid = np.bincount(w.type[rows], budget * cost, len(WORKLOADS))
@@ -205,7 +205,7 @@ class Market(mesa.Model):
             for investor in self.investor.values():
                 self._endow(investor.account, investor.parameters.dry_powder)
         for lab in self.roster:
-            if lab.entry == max(self.quarter, lab.entry) and self.quarter == max(lab.entry, self.first_quarter):
+            if self.quarter == max(lab.entry, self.first_quarter):
                 self._endow(lab.account, lab.parameters.cash)
                 self.journal.owe("trade_debt", lab.account, self.account_of["cloud"], lab.parameters.debt)
 
@@ -225,8 +225,16 @@ class Market(mesa.Model):
         self.theta = self.theta + growth * DT
         for model in self._served():
             model.serving /= self.trends.serving_step
+            self._follow_compute_cost(model)
             if not self.parameters.switches.pricing:
                 model.price /= self.trends.serving_step  # the mark-up is kept
+
+    def _follow_compute_cost(self, model: ReleasedModel) -> None:
+        """A model's developer serves it at today's cost of compute in its region (export controls)."""
+        if model.lab in self.lab:
+            now = self.parameters.regions[self.lab[model.lab].parameters.region].compute_cost
+            model.serving *= now / model.compute_cost
+            model.compute_cost = now
 
     def _note_policy(self, change: Change) -> None:
         """A dated change of licence is an event of its lab."""
@@ -330,7 +338,8 @@ class Market(mesa.Model):
                 products, self.sold, self.submarkets, self.exposed, self.conditions(), self.parameters
             )
             before = np.array([m.price for m in products])
-            after, at_floor = new_prices(before, demand, self.parameters)
+            conduct = self.parameters.pricing.conduct * np.array([self.lab[m.lab].own_conduct() for m in products])
+            after, at_floor = new_prices(before, demand, conduct, self.parameters)
             self.products_at_floor = int(at_floor.sum())
             for model, price in zip(products, after, strict=True):
                 model.price = float(price)
@@ -378,16 +387,12 @@ class Market(mesa.Model):
         scale[self.graduates] = self.parameters.demand.graduation_switching_ratio
         draws = self.streams.even("workloads/choice", self.quarter, w.count)
         offer = self.decide(due, seen, scale[due], draws[due])
-        taken = offer != NO_MODEL
-        model = np.where(taken, self.menu.model[offer], 0)
         ids = np.array([m.id for m in self.catalogue.models])
-        population.assign(
-            due,
-            np.where(taken, ids[model], NO_MODEL),
-            np.where(taken, self.catalogue.lab[model], -1),
-            np.where(taken, self.menu.mode[offer], -1),
-            self.quarter,
-        )
+        taken = np.flatnonzero(offer != NO_MODEL)
+        model, lab, mode = (np.full(due.size, NO_MODEL, np.int64) for _ in range(3))
+        model[taken] = ids[self.menu.model[offer[taken]]]
+        lab[taken], mode[taken] = self.menu.lab[offer[taken]], self.menu.mode[offer[taken]]
+        population.assign(due, model, lab, mode, self.quarter)
         if self.parameters.switches.upgrades:
             self._upgrade(due, seen, ids)
         self.usage = self._use()
@@ -454,7 +459,8 @@ class Market(mesa.Model):
             lab.revenues.append(lab.accounts.total_revenue)
         self._observe()
         move_brands(self.active_labs, self.parameters.brand)
-        move_seats(self.active_labs, self.parameters.seats)
+        fade_brands([lab for lab in self.roster if lab.status == EXITED], self.parameters.brand)
+        move_seats(self.active_labs, self.parameters.seats, self.parameters.switches.brand)
 
     def _observe(self) -> None:
         """What everybody can see of the market: spending, going prices, shares by segment, where labs stand."""
@@ -464,6 +470,8 @@ class Market(mesa.Model):
         self.api_spend = float(usage.api_spend.sum())
         inertia = self.parameters.demand.going_price_inertia
         self.going_price = self.going_price**inertia * usage.going ** (1.0 - inertia)
+        if not np.isfinite(self.going_price).all() or not np.isfinite(usage.spend).all():
+            raise FloatingPointError(f"{self.label}: a going price or a bill is not a number: {self.going_price}")
         self.sold, self.submarkets = submarkets(self.catalogue, usage)
         wait = w.due[usage.row].astype(np.int64) - self.quarter - 1  # as labs will see it when they post prices next
         self.exposed = exposures(usage, lab, wait, self.parameters.pricing.horizon)
@@ -546,8 +554,8 @@ class Market(mesa.Model):
         return self.agents_by_type[Enterprise]
 
     def best_knowledge(self, lab: Lab) -> float:
-        """Knowledge of the most knowledgeable other lab, or of the reference model's maker, 0, if that is more."""
-        return max((x.knowledge for x in self.active_labs if x is not lab), default=0.0)
+        """Knowledge of the most knowledgeable lab of earlier quarters, at least the reference model's maker's, 0."""
+        return max([0.0, *(x.knowledge for x in self.active_labs if x.entry < lab.entry)])
 
     def capability_of(self, model: ReleasedModel) -> float:
         """Capability today of a model on the shelf."""

@@ -181,6 +181,14 @@ class Costs(Section):
     credit_limit_years: float = number("years", "suppliers' credit limit in years of the lab's costs", 0.0, 5.0)
     credit_floor: float = number("USD", "smallest credit limit", 0.0, 1e10)
 
+    @model_validator(mode="after")
+    def _compute_is_left(self) -> Costs:
+        if self.staff_share + self.energy_share > 0.95:
+            raise ValueError(
+                f"staff_share and energy_share sum to {self.staff_share + self.energy_share:.3g}, above 0.95"
+            )
+        return self
+
 
 class Demand(Section):
     """What buyers see in an offer (logit units unless said otherwise), how long they commit, how they grow."""
@@ -229,7 +237,7 @@ class Demand(Section):
     )
     graduation: float = number("per year", "annual probability that a pilot graduates", 0.0, 0.9999)
     pilot_end: float = number("per year", "annual probability that a pilot is given up", 0.0, 0.9999)
-    pilot_budget: float = number("-", "budget of a pilot over that of the workload in production", 0.0, 1.0)
+    pilot_budget: float = number("-", "budget of a pilot over that of the workload in production", 0.001, 1.0)
     upgrade: float = number(
         "per year", "annual probability that a better model of the incumbent is looked at", 0.0, 0.9999
     )
@@ -254,6 +262,7 @@ class Hosting(Section):
     private_fee: float = number("-", "fee of a private deployment over the API price", 0.0, 5.0)
     utilisation: float = number("-", "utilisation of a buyer's own servers", 0.01, 1.0)
     infrastructure: float = number("USD per year", "fixed infrastructure of one self-hosted workload", 0.0, 1e8)
+    up_front: float = number("USD", "investment of one workload that moves to own servers, in full", 0.0, 1e8)
     operations_staff: float = number(
         "USD per year", "operations staff of one self-hosted workload without talent", 0.0, 1e8
     )
@@ -277,7 +286,7 @@ class Pricing(Section):
     conduct: float = number("x", "posted price over the best response (below 1: price war, penetration)", 0.05, 20.0)
     initial_markup: float = number("x", "price over serving cost in the first quarter", 1.0, 50.0)
     price_floor: float = number("x", "smallest price over serving cost", 0.0, 10.0)
-    free_tier_share: float = number("-", "part of pilots' usage of small first-party models that is free", 0.0, 1.0)
+    free_tier_share: float = number("-", "part of pilots' usage of small first-party models that is free", 0.0, 0.99)
     cloud_cut: float = number("-", "part of resold API revenue the cloud keeps", 0.0, 1.0)
 
 
@@ -455,6 +464,7 @@ class LabParameters(Section):
     distribution: float = number("-", "reach of that distribution, 0-1", 0.0, 1.0)
     seat_presence: float = number("x", "presence in consumer and employee applications (0: none)", 0.0, 100.0)
     seats_initial: float = number("-", "share of the subscription market on entry", 0.0, 1.0)
+    conduct: float = number("x", "its own multiple of the best response; below 1 only out of a deep pocket", 0.05, 20.0)
     services_rate: float = number("-", "services sold per USD its users spend running its open weights", 0.0, 20.0)
     private_deployment: bool = choice("closed weights available in a private cloud")
     transfer_cap: float = number("x", "its parent's or state's cap over the common one", 0.0, 100.0)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy.special import betaincinv, ndtr, ndtri
 
 from sim.economics.adoption import arrival_probability
-from sim.parameters import MODES, REGIONS, WORKLOADS, Parameters
+from sim.parameters import MODES, REGIONS, SEGMENTS, WORKLOADS, Parameters
 from sim.quarters import DT
 from sim.streams import Streams
 
@@ -29,8 +29,7 @@ EMPTY, PILOT, PRODUCTION = 0, 1, 2  # stages of a workload slot
 NO_MODEL = -1
 PILOT_TYPE = WORKLOADS.index("pilot")
 EDGE_TYPE = WORKLOADS.index("edge")
-EDGE_MODE = MODES.index("edge")
-OWN_MODES = (MODES.index("self_hosted"), EDGE_MODE)
+SELF_HOSTED = MODES.index("self_hosted")
 BETA_CONCENTRATION = 4.0  # spread of talent and privacy around their segment's mean: Beta(4 m, 4 (1 - m))
 
 
@@ -101,8 +100,8 @@ class Enterprises:
 @dataclass
 class Workloads:
     """Columns of length W, ordered by enterprise. `model` and `mode` are what runs it (model -1: nothing), `lab` the
-    position of that model's lab, `due` the quarter in which the contract ends, `budget` USD a year in production at
-    first-quarter prices of one represented firm."""
+    position of that model's lab, `due` the quarter in which the contract ends, `moved_in` whether it moved to own
+    servers this quarter, `budget` USD a year in production at first-quarter prices of one represented firm."""
 
     enterprise: NDArray[np.int32]
     segment: NDArray[np.int8]
@@ -114,6 +113,7 @@ class Workloads:
     lab: NDArray[np.int16]
     mode: NDArray[np.int8]
     due: NDArray[np.int32]
+    moved_in: Flags
     budget: Floats
 
     @property
@@ -137,8 +137,8 @@ class Population:
     def __init__(self, parameters: Parameters, streams: Streams, count: int) -> None:
         self.parameters = parameters
         self.streams = streams
-        self.segment_names = tuple(parameters.segments)
-        self.segments = tuple(parameters.segments.values())
+        self.segment_names = tuple(name for name in SEGMENTS if name in parameters.segments)
+        self.segments = tuple(parameters.segments[name] for name in self.segment_names)
         self.enterprises = self._enterprises(count)
         self.workloads = self._workloads()
         self.adoption = np.array([s.adopted_initial for s in self.segments])
@@ -191,7 +191,7 @@ class Population:
         for i, (name, s) in enumerate(zip(self.segment_names, self.segments, strict=True)):
             mine = np.flatnonzero(segment == i)
             kind[mine] = pick(s.mix, WORKLOADS, self.streams.even(f"workloads/{name}/type", 0, mine.size))
-            mean = sum(share * relative[WORKLOADS.index(t)] for t, share in s.mix.items())
+            mean = sum(s.mix.get(name, 0.0) * relative[k] for k, name in enumerate(WORKLOADS))
             usual = 0.5 * (s.workloads_min + s.workloads_max)  # a firm's budget goes with its size, not with its slots
             part = usual / np.diff(e.slots)[enterprise[mine]]
             budget[mine] = s.workload_budget * part * e.size[enterprise[mine]] * relative[kind[mine]] / mean
@@ -207,6 +207,7 @@ class Population:
             lab=np.full(count, -1, np.int16),
             mode=np.full(count, -1, np.int8),
             due=np.zeros(count, np.int32),
+            moved_in=np.zeros(count, bool),
             budget=budget,
         )
 
@@ -270,6 +271,8 @@ class Population:
     def assign(self, rows: Ints, model: Ints, lab: Ints, mode: Ints, quarter: int) -> None:
         """Write down choices and sign until the end of the contract; a workload left without a model asks again."""
         w = self.workloads
+        w.moved_in[:] = False
+        w.moved_in[rows] = (mode == SELF_HOSTED) & (w.mode[rows] != SELF_HOSTED)
         w.model[rows] = model
         w.lab[rows] = lab
         w.mode[rows] = mode

@@ -27,12 +27,18 @@ def move_brands(labs: Sequence[Lab], brand: Brand) -> None:
         lab.brand = stock_step(lab.brand, gain, brand.decay)
 
 
-def move_seats(labs: Sequence[Lab], seats: Seats) -> None:
+def fade_brands(labs: Sequence[Lab], brand: Brand) -> None:
+    """The brand of a lab that has gone only fades; its open weights still carry it."""
+    for lab in labs:
+        lab.brand = stock_step(lab.brand, 0.0, brand.decay)
+
+
+def move_seats(labs: Sequence[Lab], seats: Seats, branded: bool) -> None:
     """Subscriptions follow presence, quality and brand with a lag; what no lab held at the start is shared out too."""
     best = max((lab.best_capability for lab in labs), default=0.0)
     pull = [
         lab.parameters.seat_presence
-        * math.exp(seats.quality_weight * (lab.best_capability - best) + seats.brand_weight * lab.brand)
+        * math.exp(seats.quality_weight * (lab.best_capability - best) + seats.brand_weight * lab.brand * branded)
         for lab in labs
     ]
     whole = sum(pull)

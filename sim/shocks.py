@@ -3,12 +3,54 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
 from sim.parameters import Parameters, Shock
 from sim.quarters import quarter_number
+
+# States of the first day: the market is built from them once, so changing them later would move nothing.
+FIRST_DAY = (
+    "run.*",
+    "installed_base.*",
+    "community.*",
+    "investors.*.dry_powder",
+    "funding.initial_*",
+    "technology.*_initial",
+    "technology.frontier_before_start",
+    "technology.serving_cost_initial",
+    "seats.market_initial",
+    "demand.tooling_initial",
+    "demand.taste_*",
+    "switches.persistent_tastes",
+    "workloads.*.threshold",
+    "workloads.*.other_cost",
+    "workloads.*.budget",
+    "segments.*.firms",
+    "segments.*.workload_budget",
+    "segments.*.sigma",
+    "segments.*.workloads_*",
+    "segments.*.*_initial",
+    "segments.*.talent",
+    "segments.*.privacy",
+    "segments.*.strategic",
+    "segments.*.regions*",
+    "segments.*.mix*",
+    "labs.*.entry",
+    "labs.*.cash",
+    "labs.*.debt",
+    "labs.*.capability",
+    "labs.*.first_run",
+    "labs.*.research_budget",
+    "labs.*.brand",
+    "labs.*.seats_initial",
+    "labs.*.ownership",
+    "labs.*.parent",
+    "labs.*.region",
+    "labs.*.rounds",
+)
 
 
 class ShockError(ValueError):
@@ -29,23 +71,14 @@ class Calendar:
 
     A number's value in a quarter follows from its undisturbed value and the shocks then in force, in order of their
     start: one that sets a value replaces it, one with a factor multiplies it. So shocks may overlap and end in any
-    order. Raises ShockError for a key that does not exist, a factor on what is no number, or a value the schema
-    refuses in some quarter.
+    order. Raises ShockError for the first of `shock_faults`.
     """
 
     def __init__(self, parameters: Parameters) -> None:
-        self.shocks = sorted(parameters.shocks, key=lambda shock: quarter_number(shock.quarter))
+        for path, reason in shock_faults(parameters):
+            raise ShockError(f"{'.'.join(map(str, path))}: {reason}")
+        self.shocks = _in_order(parameters)
         self.undisturbed = {shock.key: value_at(parameters, shock.key) for shock in self.shocks}
-        for shock in self.shocks:
-            number = self.undisturbed[shock.key]
-            if shock.factor is not None and (isinstance(number, bool) or not isinstance(number, (int, float))):
-                raise ShockError(f"shock '{shock.title}': {shock.key} is not a number, so it can't be multiplied")
-        turns = sorted({q for shock in self.shocks for q in _span(shock) if q is not None})
-        for key in self.undisturbed:
-            holder, last = _holder(parameters, key)
-            trial = holder.copy() if isinstance(holder, dict) else holder.model_copy()
-            for quarter in turns:
-                _assign(trial, last, self.value(key, quarter), key)
 
     def apply(self, parameters: Parameters, quarter: int) -> list[Change]:
         """Set every number the calendar touches to its value in `quarter`, in place; the changes that begin then."""
@@ -59,11 +92,49 @@ class Calendar:
 
     def value(self, key: str, quarter: int) -> Any:
         """The value of a number in a quarter under the shocks then in force."""
-        value = self.undisturbed[key]
-        for shock in self.shocks:
-            if shock.key == key and _in_force(shock, quarter):
-                value = shock.value if shock.factor is None else value * shock.factor
-        return value
+        return _value(self.shocks, key, self.undisturbed[key], quarter)
+
+
+def shock_faults(parameters: Parameters) -> list[tuple[tuple[str | int, ...], str]]:
+    """What is wrong with the shocks of a scenario, as (path of the key at fault, reason).
+
+    A key that does not exist or is a state of the first day, a factor on what is no number, a value that the schema
+    refuses in some quarter.
+    """
+    faults: list[tuple[tuple[str | int, ...], str]] = []
+    for position, shock in enumerate(parameters.shocks):
+        try:
+            _check(parameters, shock)
+        except ShockError as error:
+            faults.append((("shocks", position, "key"), str(error)))
+    return faults
+
+
+def _check(parameters: Parameters, shock: Shock) -> None:
+    """Raise ShockError unless the shock's key can move and takes an allowed value in every quarter."""
+    if any(fnmatchcase(shock.key, pattern) for pattern in FIRST_DAY):
+        raise ShockError(f"{shock.key} is a state of the first day and moves nothing later; change what moves it")
+    before = value_at(parameters, shock.key)
+    if shock.factor is not None and (isinstance(before, bool) or not isinstance(before, (int, float))):
+        raise ShockError(f"{shock.key} is not a number, so it can't be multiplied")
+    holder, last = _holder(parameters, shock.key)
+    trial = holder.copy() if isinstance(holder, dict) else holder.model_copy()
+    together = [other for other in _in_order(parameters) if other.key == shock.key]
+    for quarter in sorted({q for other in together for q in _span(other) if q is not None}):
+        _assign(trial, last, _value(together, shock.key, before, quarter), shock.key)
+
+
+def _in_order(parameters: Parameters) -> list[Shock]:
+    """Shocks by their start, those of one quarter as they stand in the scenario."""
+    return sorted(parameters.shocks, key=lambda shock: quarter_number(shock.quarter))
+
+
+def _value(shocks: list[Shock], key: str, undisturbed: Any, quarter: int) -> Any:
+    value = undisturbed
+    for shock in shocks:
+        if shock.key == key and _in_force(shock, quarter):
+            value = shock.value if shock.factor is None else value * shock.factor
+    return value
 
 
 def _span(shock: Shock) -> tuple[int, int | None]:
@@ -90,7 +161,7 @@ def _holder(parameters: Parameters, key: str) -> tuple[Any, str]:
     for i, part in enumerate(parts):
         known = node if isinstance(node, dict) else type(node).model_fields if isinstance(node, BaseModel) else ()
         if part not in known:
-            raise ShockError(f"shock key '{key}': '{'.'.join(parts[: i + 1])}' does not exist")
+            raise ShockError(f"'{'.'.join(parts[: i + 1])}' does not exist")
         if i < len(parts) - 1:
             node = node[part] if isinstance(node, dict) else getattr(node, part)
     return node, parts[-1]

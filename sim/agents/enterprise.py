@@ -17,6 +17,7 @@ from sim.economics.demand import cost_disutility
 from sim.markets.menu import API, EDGE, HOSTED, PRIVATE, SELF, Menu
 from sim.parameters import MODES, REGIONS, WORKLOADS, ModeParameters, RegionParameters, SegmentParameters
 from sim.population import NO_MODEL, PILOT, PILOT_TYPE
+from sim.quarters import DT
 
 if TYPE_CHECKING:
     from sim.market import Market
@@ -110,11 +111,14 @@ class Enterprise(mesa.Agent):
             return posted + scale * h.edge_integration / volume
         fee = self.model.parameters.demand.integrator_fee * h.infrastructure * self._integrator()
         fee *= 1.0 - self._talent(seen)
+        w = self.model.population.workloads
+        years = (self.model.parameters.demand.pilot_contract if w.stage[row] == PILOT else self.traits.contract) * DT
+        invested = 0.0 if w.mode[row] == SELF else h.up_front / years  # spread over the contract
         return float(
             self_hosted_cost(
                 posted * h.utilisation,
                 h.utilisation,
-                scale * (h.infrastructure + fee),
+                scale * (h.infrastructure + fee + invested),
                 scale * h.operations_staff,
                 h.skill_premium,
                 1.0 - self._missing(seen),

@@ -11,7 +11,7 @@ import mesa
 from sim.economics.costs import serving_cost
 from sim.economics.technology import capability, effective_compute_oom, research_drift
 from sim.parameters import TIERS, LabParameters, Tier
-from sim.quarters import DT, quarter_label, quarter_number
+from sim.quarters import DT, QUARTERS_PER_YEAR, quarter_label, quarter_number
 
 if TYPE_CHECKING:
     from sim.market import Market
@@ -48,13 +48,21 @@ class ReleasedModel:
 
 
 @dataclass(slots=True)
+class Run:
+    """A training run: what it has cost, USD, and the compute that bought, in USD of the reference day and place."""
+
+    usd: float = 0.0
+    compute: float = 0.0
+
+
+@dataclass(slots=True)
 class Plan:
-    """A lab's R&D: budget USD a year, compute capacity as final-run USD a year, what the run in progress has cost."""
+    """A lab's R&D: budget USD a year, compute capacity as final-run USD a year, run in progress and the last one."""
 
     budget: float
     capacity: float
-    fund: float = 0.0
-    last_run: float = 0.0
+    run: Run = field(default_factory=Run)
+    last: Run = field(default_factory=Run)
 
 
 @dataclass(slots=True)
@@ -95,7 +103,7 @@ class Lab(mesa.Agent):
         self.status = NOT_ENTERED
         self.entry = quarter_number(parameters.entry)
         capacity = parameters.research_budget / self._budget_per_run()
-        self.plan = Plan(budget=parameters.research_budget, capacity=capacity, last_run=parameters.first_run)
+        self.plan = Plan(budget=parameters.research_budget, capacity=capacity)
         self.knowledge = 0.0
         self.brand = parameters.brand
         self.seat_share = 0.0
@@ -150,7 +158,9 @@ class Lab(mesa.Agent):
         model may be lucky, but nobody enters ahead of the field.
         """
         self.status = ACTIVE
-        self.knowledge = self.parameters.capability - self._hardware_oom(self.parameters.first_run)
+        first = self.parameters.first_run
+        self.plan.last = Run(first, first * self.model.trends.flop_per_usd)
+        self.knowledge = self.parameters.capability - self._hardware_oom(self.plan.last.compute)
         self.seat_share = self.parameters.seats_initial
         opening = self.release()
         self.knowledge = min(self.knowledge, self.model.best_knowledge(self))
@@ -194,7 +204,8 @@ class Lab(mesa.Agent):
         wanted = max(self.parameters.target_share * self.model.trends.training_cost, costs.minimum_run) * per_run
         if self.model.parameters.switches.affordability:
             wanted = min(wanted, self.affordable_budget())
-        lowest, highest = self.plan.budget * costs.budget_cut, self.plan.budget * costs.budget_ratchet
+        lowest = self.plan.budget * costs.budget_cut
+        highest = max(self.plan.budget * costs.budget_ratchet, costs.minimum_run * per_run)
         budget = min(max(wanted, lowest), highest)
         self.plan.budget = budget
         self._build_out(budget / per_run)
@@ -214,7 +225,14 @@ class Lab(mesa.Agent):
 
     def train(self) -> None:
         """Put a quarter's compute into the run in progress; dearer compute buys less of it."""
-        self.plan.fund += self.plan.capacity * DT / self.model.parameters.regions[self.parameters.region].compute_cost
+        spend = self.plan.capacity * DT
+        self.plan.run.usd += spend
+        self.plan.run.compute += spend * self._compute_per_usd()
+
+    def _compute_per_usd(self) -> float:
+        """Compute that a dollar buys the lab today, over that of the reference day and place."""
+        dearer = self.model.parameters.regions[self.parameters.region].compute_cost
+        return self.model.trends.flop_per_usd / dearer
 
     # ---- releases
 
@@ -236,12 +254,8 @@ class Lab(mesa.Agent):
 
     def finish_run(self, tier: Tier) -> ReleasedModel | None:
         """The model that a run finished now would give; None when it would not beat what the lab serves."""
-        first = not self.last_release
-        spend = (
-            self.plan.last_run if first or tier == "small" and "flagship" in self.parameters.tiers else self.plan.fund
-        )
-        spend = max(spend, 1.0)
-        oom = self._hardware_oom(spend)
+        run = self.plan.run if self._leads(tier) and self.last_release else self.plan.last
+        oom = self._hardware_oom(run.compute)
         quality = self._capability(oom, tier)
         serving = self.serving_cost_of(oom, tier)
         rival = self._newest(tier)
@@ -260,16 +274,20 @@ class Lab(mesa.Agent):
             born=self.model.quarter,
             base_capability=quality,
             knowledge=self.knowledge,
-            run_usd=spend if tier == "flagship" else 0.0,
+            run_usd=run.usd if tier == "flagship" else 0.0,
             compute_oom=oom,
             serving=serving,
             price=0.0,
         )
 
-    def _hardware_oom(self, spend: float) -> float:
-        """Training compute that a spend buys today, OOM above the reference run."""
+    def _leads(self, tier: Tier) -> bool:
+        """Whether runs are made for this tier: flagships, or small models where the lab has no flagship."""
+        return tier == "flagship" or "flagship" not in self.parameters.tiers
+
+    def _hardware_oom(self, compute: float) -> float:
+        """Training compute, USD of the reference day, as OOM above the reference run."""
         reference = self.model.parameters.technology.training_cost_initial
-        return float(effective_compute_oom(spend, self.model.trends.flop_per_usd, reference))
+        return float(effective_compute_oom(max(compute, 1.0), 1.0, reference))
 
     def _capability(self, oom: float, tier: Tier) -> float:
         """Capability of a run of this compute today; a small model is a distilled flagship."""
@@ -310,15 +328,18 @@ class Lab(mesa.Agent):
         self.record_run = max(self.record_run, fresh.run_usd)
         first = not self.last_release
         self.last_release[fresh.tier] = self.model.quarter
-        leads = fresh.tier == "flagship" or "flagship" not in self.parameters.tiers
-        if leads and not first:
-            self.plan.last_run = self.plan.fund
-            self.plan.fund = 0.0
+        if self._leads(fresh.tier) and not first:
+            self.plan.last, self.plan.run = self.plan.run, Run()
 
     def release_policy(self) -> str:
         """Licences by tier as text, flagship first; a tier it does not release is a dash."""
         tiers = self.parameters.tiers
         return "/".join([tiers[tier].licence if tier in tiers else "-" for tier in TIERS])
+
+    def own_conduct(self) -> float:
+        """Its multiple of the best-response price; it undercuts only while a year's burn is at hand (deep pocket)."""
+        stance = self.parameters.conduct
+        return stance if stance >= 1.0 or self.runway_quarters() >= QUARTERS_PER_YEAR else 1.0
 
     def runway_quarters(self) -> float:
         """Quarters until cash is gone at this quarter's burn; inf when cash-positive."""

@@ -140,8 +140,8 @@ def going_price(
     """Price r of each market at which what is spent is just the sum of budgets; NaN for a market without a budget.
 
     ``budgets`` and ``prices`` (above 0) are of shape (n,), ``market`` numbers from 0. Spending b (p / r)^(1 - e) sums
-    to the budgets at r = (sum b p^(1 - e) / sum b)^(1 / (1 - e)), a budget-weighted power mean, in the unit of prices; so
-    total spending follows budgets whoever chooses what, and a cheaper choice of some raises what others spend.
+    to the budgets at r = (sum b p^(1 - e) / sum b)^(1 / (1 - e)), a budget-weighted power mean, in the unit of prices;
+    so total spending follows budgets whoever chooses what, and a cheaper choice of some raises what others spend.
     """
     b, power = np.asarray(budgets, dtype=np.float64), 1.0 - own_elasticity
     spent = np.bincount(market, b * np.asarray(prices) ** power)

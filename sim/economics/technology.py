@@ -112,7 +112,9 @@ def _below(level: FloatArray, source: FloatArray, speed: FloatArray) -> NDArray[
 
 def _next_kink(level: FloatArray, public: FloatArray, leaked: FloatArray, speed: FloatArray) -> FloatArray:
     """The nearest of K and A_best strictly ahead in the direction of motion; infinite if none is."""
-    ahead = [np.where((source - level) * speed > 0, np.abs(source - level), np.inf) for source in (public, leaked)]
+    ahead = [
+        np.where(np.sign(source - level) * speed > 0, np.abs(source - level), np.inf) for source in (public, leaked)
+    ]
     nearest_public = ahead[0] <= ahead[1]
     distance = np.where(nearest_public, ahead[0], ahead[1])
     return np.where(np.isinf(distance), np.inf, np.where(nearest_public, public, leaked))

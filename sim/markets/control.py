@@ -54,6 +54,7 @@ def wind_down(market: Market, lab: Lab) -> None:
     distribute(market, lab)
     journal.close_account(lab.account)
     lab.status = EXITED
+    lab.seat_share = 0.0
     market.retire_models(lab)
     if market.subscale(lab):
         market.exits_and_rescues += 1

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def transfer_cap(market: Market, lab: Lab) -> float:
     """Largest transfer of the lab's parent or state, USD a year; it grows with the parent's own business."""
     f = market.parameters.funding
-    if not market.parameters.switches.parent_transfers:
+    if not market.parameters.switches.parent_transfers or not lab.backed:
         return 0.0
     return lab.parameters.transfer_cap * f.parent_cap * market.trends.parent_cap
 

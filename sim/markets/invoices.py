@@ -158,8 +158,8 @@ def lab_invoices(market: Market, lab: Lab) -> list[tuple[str, int, float]]:
     cloud, staff = market.account_of["cloud"], market.account_of["staff"]
     invoices = [
         ("serving", cloud, accounts.cost.get("serving", 0.0)),
-        ("staff", staff, lab.staff_spending * DT),
-        ("training", cloud, lab.research_compute()),
+        ("staff", staff, lab.staff_spending * DT * p.switches.training),
+        ("training", cloud, lab.research_compute() * p.switches.training),
         ("sales", staff, p.costs.sales_share * accounts.total_revenue),
     ]
     rate = p.costs.interest_rate * DT

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from sim.agents.lab import ReleasedModel
 from sim.choice import Conditions, own_hosting
+from sim.economics.costs import scale_of_fixed_cost
 from sim.economics.demand import going_price, usage_volume
 from sim.economics.pricing import BelievedDemand, LogPrice, posted_prices
 from sim.markets.menu import API, EDGE, HOSTED, PRIVATE, SELF, Catalogue
@@ -87,6 +88,8 @@ def usage_of(population: Population, catalogue: Catalogue, seen: Conditions, ser
     tokens = usage_volume(budget, price, going[kind], elasticity) * DT * w.weight[rows]
     bill = tokens * variable
     part = DT * w.weight[rows]
+    full = scale_of_fixed_cost(budget, p.hosting.fixed_cost_reference, p.hosting.fixed_cost_scale)
+    invested = np.where(w.moved_in[rows], full * seen.fixed_cost_index * p.hosting.up_front * w.weight[rows], 0.0)
     private = mode == PRIVATE
     hosting = np.where(mode == HOSTED, bill, 0.0)
     running = np.where(in_house, bill + fixed * part, np.where(at_edge, own.edge * part, 0.0))
@@ -105,7 +108,7 @@ def usage_of(population: Population, catalogue: Catalogue, seen: Conditions, ser
         first_party=access,
         fee=np.where(private, tokens * catalogue.price[model] * p.hosting.private_fee, 0.0),
         hosting=hosting,
-        infrastructure=np.where(in_house, bill + own.infrastructure * part, 0.0),
+        infrastructure=np.where(in_house, bill + own.infrastructure * part + invested, 0.0),
         operations=np.where(in_house, own.operations * part, 0.0),
         integration=np.where(in_house, own.integrator * part, np.where(at_edge, own.edge * part, 0.0)),
         services=rate * (hosting + running),
@@ -176,11 +179,14 @@ def exposures(usage: Usage, lab: Ints, wait: Ints, horizon: int) -> dict[int, fl
     return {int(i): max(LEAST_EXPOSURE, float(part[i] / whole[i])) for i in np.flatnonzero(whole > 0.0)}
 
 
-def new_prices(prices: Floats, demand: BelievedDemand, parameters: Parameters) -> tuple[Floats, Flags]:
-    """Prices posted for the quarter and which sit at the elasticity floor: part of the way to the best response."""
+def new_prices(prices: Floats, demand: BelievedDemand, conduct: Floats, parameters: Parameters) -> tuple[Floats, Flags]:
+    """Prices posted for the quarter and which sit at the elasticity floor: part of the way to the best response.
+
+    `conduct` multiplies each product's best response: below 1 a price war or penetration, above 1 restraint.
+    """
     pricing = parameters.pricing
     if not parameters.switches.pricing:
         return prices, np.zeros(prices.shape, dtype=np.bool_)
     posted, at_floor = posted_prices(prices, demand, pricing.adjustment)
-    posted = posted * pricing.conduct**pricing.adjustment
+    posted = posted * conduct**pricing.adjustment
     return np.maximum(posted, pricing.price_floor * demand.cost), at_floor

@@ -149,7 +149,7 @@ def _reach(usage: Usage, weight: Floats, stick: Yardstick, position: dict[str, I
         width = part.stop - part.start
         pair = usage.enterprise * np.int64(width) + (column - part.start)
         paid = np.bincount(pair, usage.spend).astype(np.float64, copy=False)
-        pairs = np.flatnonzero(paid > 0.0)  # much faster on flags than on numbers
+        pairs = np.flatnonzero(np.bincount(pair) > 0)  # who uses it, free of charge or not; flags are fast to scan
         who, key = np.divmod(pairs, width)
         cell = stick.stratum[who] * width + key
         ahead = _first_of_each(who, paid[pairs])

@@ -21,8 +21,8 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from sim import __version__, measures
-from sim.runs import folder
 from sim.records import BY, COLUMNS, REPLICATION_COLUMN, ShareKeys, tidy_shares
+from sim.runs import folder
 from sim.scenario import Scenario, load_scenario
 
 TABLES = ("market", "labs", "funding", "events")

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple, cast
 from pydantic import BaseModel
 
 from sim.parameters import Parameters
-from sim.scenario.complaints import validated
+from sim.scenario.complaints import complain, validated
 from sim.scenario.lines import MAX_BYTES, KeyPath, TomlDocument, TomlError, parse_toml, read_toml
 from sim.scenario.schema import Described, describe, describe_key, follow, json_schema_of, nearest, shapes, step
 from sim.scenario.tree import (
@@ -36,6 +36,7 @@ from sim.scenario.tree import (
     merge,
     shown,
 )
+from sim.shocks import shock_faults
 
 __all__ = [
     "MODEL_VERSION",
@@ -148,6 +149,8 @@ def load_scenario(
         _override(tree, key, raw, schema, findings)
     labels = [file.label for file in files]
     parameters = validated(tree, schema, labels, findings)
+    if isinstance(parameters, Parameters):
+        complain(tree, schema, labels, findings, shock_faults(parameters))
     if findings.problems or parameters is None:
         raise ScenarioError(_in_file_order(findings.problems, labels))
     flat = _flat(parameters)

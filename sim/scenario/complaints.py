@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -17,6 +17,9 @@ from sim.scenario.tree import Findings, Node, Problem, Table, Value, below, dott
 MANY_MISSING = 5
 
 _NAMED_KEY = re.compile(r"([A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*)(:?) ")
+
+
+Faults = Iterable[tuple[KeyPath, str]]
 
 
 def validated(tree: Table, schema: type[BaseModel], files: list[str], findings: Findings) -> BaseModel | None:
@@ -44,6 +47,12 @@ def validated(tree: Table, schema: type[BaseModel], files: list[str], findings: 
         for path, names in missing.items():
             findings.problems += judge.missing(path, names)
     return None
+
+
+def complain(tree: Table, schema: type[BaseModel], files: list[str], findings: Findings, faults: Faults) -> None:
+    """Note faults found outside the schema, each a path of keys and a reason, as problems with their places."""
+    judge = _Judge(tree, schema, files, findings)
+    findings.problems += [judge.problem(path, reason) for path, reason in faults]
 
 
 @dataclass(frozen=True)
@@ -74,11 +83,11 @@ class _Judge:
         shape = follow(self.schema, key)
         node = below(self.tree, key)
         if "[key]" in rest:
-            yield self._problem((*key, *rest[:-1]), f"not a possible name: {_uncapitalised(complaint['msg'])}")
+            yield self.problem((*key, *rest[:-1]), f"not a possible name: {_uncapitalised(complaint['msg'])}")
         elif shape is not None and shape.kind == "leaf" and isinstance(node, Value):
-            yield self._problem(key, _wrong(shape, node.value, rest))
+            yield self.problem(key, _wrong(shape, node.value, rest))
         else:
-            yield self._problem(key, _uncapitalised(complaint["msg"]))
+            yield self.problem(key, _uncapitalised(complaint["msg"]))
 
     def missing(self, path: KeyPath, names: list[str]) -> Iterator[Problem]:
         """One problem for each missing key of a table, or one for all where there are many."""
@@ -87,13 +96,13 @@ class _Judge:
             some = ", ".join(names[:3])
             guess = nearest(str(path[-1]), self._other_names(path)) if path else None
             hint = f"; did you mean '{dotted((*path[:-1], guess))}'?" if guess else advice
-            yield self._problem(path, f"{len(names)} required keys are missing ({some}, ...){hint}")
+            yield self.problem(path, f"{len(names)} required keys are missing ({some}, ...){hint}")
             return
         for name in names:
             shape = follow(self.schema, (*path, name))
             meant = f"{shape.meaning}; " if shape is not None and shape.kind == "leaf" else ""
             wanted = f": {meant}expected {shape.expected}" if shape is not None else ""
-            yield self._problem((*path, name), f"required key is missing{wanted}")
+            yield self.problem((*path, name), f"required key is missing{wanted}")
 
     def _other_names(self, path: KeyPath) -> list[str]:
         table = below(self.tree, path[:-1])
@@ -105,10 +114,11 @@ class _Judge:
         if found is not None:
             named = (*path, *found[1].split("."))
             if follow(self.schema, named) is not None:
-                return self._problem(named, message[found.end() :] if found[2] else message)
-        return self._problem(path, message)
+                return self.problem(named, message[found.end() :] if found[2] else message)
+        return self.problem(path, message)
 
-    def _problem(self, path: KeyPath, reason: str) -> Problem:
+    def problem(self, path: KeyPath, reason: str) -> Problem:
+        """A reason to complain about a key, with its place."""
         file, line = self._place(path)
         return Problem(file, line, dotted(path), reason)
 
