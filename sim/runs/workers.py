@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import pickle
-import signal
 import subprocess
 import sys
 import threading
@@ -29,6 +28,9 @@ BLAS_THREADS = (
     "VECLIB_MAXIMUM_THREADS",
     "NUMEXPR_NUM_THREADS",
 )
+
+# The terminal's interrupt is the parent's to handle, from the first moment: imports take a while.
+SERVE = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN); from sim.runs.workers import serve; serve()"
 
 Tick = Callable[[Any], None]
 Task = Callable[[Any, Tick], Any]
@@ -55,7 +57,7 @@ class _Worker:
         paths = [str(Path(__file__).resolve().parent.parent.parent), *(path for path in sys.path if path)]
         environment = {**os.environ, **dict.fromkeys(BLAS_THREADS, "1"), "PYTHONPATH": os.pathsep.join(paths)}
         self._process = subprocess.Popen(
-            [sys.executable, "-P", "-c", "from sim.runs.workers import serve; serve()"],
+            [sys.executable, "-P", "-c", SERVE],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=environment,
@@ -148,8 +150,7 @@ def _attempt(task: Task, argument: object, tick: Tick) -> Any:
 
 
 def serve() -> None:
-    """Work off tasks from standard input until it closes. The terminal's interrupt is the parent's to handle."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """Work off tasks from standard input until it closes."""
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # a stray print must not end up between the messages
 
