@@ -91,18 +91,23 @@ def finish_page(
 
 def fitted(figure: Figure, text: str, size: float, weight: str = "normal") -> str:
     """The text broken into lines that fit on the page."""
-    assert isinstance(figure.canvas, FigureCanvasAgg)
-    renderer = figure.canvas.get_renderer()
-    font = FontProperties(family=STYLE["font.family"], size=size, weight=weight)
-    room = 0.955 * figure.bbox.width
+    room = 0.955 * WIDTH
     lines: list[str] = []
     for word in text.split():
         longer = f"{lines[-1]} {word}" if lines else word
-        if lines and renderer.get_text_width_height_descent(longer, font, False)[0] <= room:
+        if lines and text_inches(figure, longer, size, weight) <= room:
             lines[-1] = longer
         else:
             lines.append(word)
     return "\n".join(lines)
+
+
+def text_inches(figure: Figure, text: str, size: float, weight: str = "normal") -> float:
+    """The width of one line of text on the page."""
+    assert isinstance(figure.canvas, FigureCanvasAgg)
+    font = FontProperties(family=STYLE["font.family"], size=size, weight=weight)
+    width: float = figure.canvas.get_renderer().get_text_width_height_descent(text, font, False)[0]
+    return width / figure.dpi
 
 
 def save_page(figure: Figure, folder: Path, name: str) -> list[Path]:
@@ -184,6 +189,12 @@ def fan_words(seeds: int) -> str:
     return "one seed: no fan" if seeds == 1 else f"line: median of {seeds} seeds; bands: 25-75 % and 10-90 %"
 
 
+def luck_words(seeds: int, bands: bool = True) -> str:
+    """What the seeds stand for, and what they leave out. bands: whether the figure has fans."""
+    what = "One seed is one draw of luck" if seeds == 1 else f"{'Bands' if bands else 'Seeds'} are the luck of the draw"
+    return f"{what} with all parameters held fixed, not the whole uncertainty of a projection."
+
+
 def spread_apart(wanted: ArrayLike, gap: float, low: float, high: float) -> Floats:
     """Positions at least `gap` apart and as near as possible to those wanted (least squares), within [low, high].
 
@@ -226,7 +237,9 @@ def label_right(axes: Axes, x: float, labels: Iterable[Label], size: float = 8.5
     heights = [float(to_axes.transform((x, label.y))[1]) for label in shown]
     inches = axes.get_position().height * axes.figure.get_size_inches()[1]
     lines = max(label.text.count("\n") + 1 for label in shown)
-    placed = spread_apart(heights, 1.25 * size * lines / 72 / inches, 0.0, 1.0)
+    gap = 1.25 * size * lines / 72 / inches
+    # The middle of several lines keeps clear of the bottom, where the names of years stand.
+    placed = spread_apart(heights, gap, gap * (lines - 1) / 2 / lines, 1.0)
     for label, height, place in zip(shown, heights, placed, strict=True):
         axes.plot([1.0, 1.012], [height, place], transform=axes.transAxes, color=label.colour, lw=0.8, clip_on=False)
         axes.text(

@@ -1,7 +1,8 @@
 """Colours: one for each lab for ever, so that figures of different runs can be laid side by side.
 
-The ten colours of Petroff (2021, "Accessible color sequences for data visualization", arXiv:2107.02270) go to the ten
-labs most often drawn; the others carry lighter or darker relatives of them.
+OpenAI, Anthropic, Google, Meta and Amazon carry colours of Petroff (2021, "Accessible color sequences for data
+visualization", arXiv:2107.02270). Any order of labs can meet in a stacked chart, so the fourteen most often drawn are
+far apart from each other in CIELAB, and the others at least discernible from all.
 """
 
 from __future__ import annotations
@@ -14,28 +15,28 @@ LABS: dict[str, str] = {
     "anthropic": "#e76300",
     "google": "#bd1f01",
     "meta": "#832db6",
-    "microsoft": "#92dadd",
+    "microsoft": "#8fdde0",
     "amazon": "#ffa90e",
-    "mistral": "#a96b59",
+    "mistral": "#3f8f3a",
     "deepseek": "#1d4f86",
-    "alibaba": "#b9ac70",
-    "xai": "#717581",
-    "apple": "#b5bcc4",
-    "nvidia": "#6d9c2f",
-    "cohere": "#d98c8c",
-    "baidu": "#5b6ee1",
-    "tencent": "#2f8f8b",
-    "zhipu": "#8f7fd0",
-    "moonshot": "#4b3a63",
-    "zero_one_ai": "#c77fb5",
-    "stability": "#d9c43f",
-    "inflection": "#7a5a1e",
-    "adept": "#9fc2e8",
-    "character_ai": "#f2b38a",
-    "ai21": "#a2483c",
-    "aleph_alpha": "#51748c",
-    "databricks": "#e0524d",
-    "tii": "#57a773",
+    "alibaba": "#a48a4e",
+    "xai": "#5f646e",
+    "apple": "#c4a9a4",
+    "nvidia": "#7f9a1c",
+    "cohere": "#a8d672",
+    "baidu": "#6a5ae0",
+    "tencent": "#2f9f8b",
+    "zhipu": "#a99be6",
+    "moonshot": "#3d2a52",
+    "zero_one_ai": "#cf5fae",
+    "stability": "#f2de3a",
+    "inflection": "#94788e",
+    "adept": "#b4cdf0",
+    "character_ai": "#f7c6a0",
+    "ai21": "#f59ac0",
+    "aleph_alpha": "#1f7f9c",
+    "databricks": "#5a3519",
+    "tii": "#2e6b4a",
     "community": "#94a4a2",
     "other": "#d5d9d8",
 }

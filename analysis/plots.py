@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from textwrap import shorten
 
 import matplotlib
 import numpy as np
@@ -15,6 +16,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, PercentF
 
 from analysis.canvas import (
     STYLE,
+    WIDTH,
     Floats,
     Label,
     Words,
@@ -23,10 +25,12 @@ from analysis.canvas import (
     finish_page,
     label_right,
     line,
+    luck_words,
     new_page,
     quantile,
     save_page,
     say_nothing,
+    text_inches,
     time_axis,
     years,
 )
@@ -34,8 +38,10 @@ from analysis.palette import ACCENT, INK, MUTED, OPENNESS, REGION_AND_OPENNESS, 
 from sim import __version__
 from sim.runs.results import Run
 
-LARGEST_LABS = 9  # drawn by name in the stacked chart; the rest is "other labs"
-SMALLEST_NAMED = 0.03  # a lab below this share at all times is one of the others
+LARGEST_LABS = 12  # by mean share over the run, drawn by name in the stacked chart; the rest is "other labs"
+SMALLEST_NAMED = 0.01  # a lab below this mean share is one of the others
+LAST_YEAR = 4  # quarters over which a figure that goes up and down is averaged for its headline
+SHOCK_LETTERS = 68  # of a shock's name in the timeline
 HIGHLY_CONCENTRATED = 1_800  # HHI, Merger Guidelines of the US Department of Justice and the FTC (2023), guideline 1
 MODERATELY_CONCENTRATED = 1_000
 GUIDELINES = (
@@ -93,8 +99,8 @@ def lab_names(result: Run) -> dict[str, str]:
     return {**named, "community": "old open weights", "other": "other labs"}
 
 
-def caption(result: Run) -> str:
-    """Scenario, seeds, version: what it takes to make the figure again."""
+def caption(result: Run, drawn: int | None = None) -> str:
+    """Scenario, seeds, version: what it takes to make the figure again. drawn: the one seed that the figure shows."""
     seeds = result.seeds
     if len(seeds) == 1:
         text = f"seed {seeds[0]}"
@@ -102,6 +108,8 @@ def caption(result: Run) -> str:
         text = f"seeds {seeds[0]}-{seeds[-1]}"
     else:
         text = "seeds " + ", ".join(map(str, seeds))
+    if drawn is not None and len(seeds) > 1:
+        text = f"seed {drawn} drawn, of {text}"
     return f"Simulation: moatsim {__version__}, scenario “{result.scenario.title}” ({result.scenario.name}), {text}."
 
 
@@ -153,7 +161,8 @@ def market_share_by_lab(result: Run) -> Figure:
         f"{names.get(top, top)} leads in {result.quarters[-1]} with {percent(medians.get(top, 0))} of API spend",
         "Share of spending at first-party APIs and hosts of open weights, credited to the model's developer; "
         f"{_median_words(result)}",
-        f"Other labs: below {percent(SMALLEST_NAMED)} throughout, or outside the {LARGEST_LABS} largest.",
+        f"Other labs: outside the {LARGEST_LABS} largest by mean share from {result.quarters[0]} to "
+        f"{result.quarters[-1]}, or below {percent(SMALLEST_NAMED)}. {luck_words(len(result.seeds), bands=False)}",
     )
     finish_page(figure, words, caption(result), right=0.82)
     time_axis(axes, x)
@@ -179,10 +188,9 @@ def _with_share(name: str, share: float | None) -> str:
 
 
 def _named_labs(shares: pd.DataFrame) -> list[str]:
-    """Labs worth a colour of their own, the largest on average first."""
-    peak = shares.max()
-    large = peak[peak >= SMALLEST_NAMED].nlargest(LARGEST_LABS).index
-    return [str(lab) for lab in shares[large].mean().sort_values(ascending=False).index]
+    """Labs worth a colour of their own: the largest by mean share over the run, the largest first."""
+    mean = shares.mean()
+    return [str(lab) for lab in mean[mean >= SMALLEST_NAMED].nlargest(LARGEST_LABS).index]
 
 
 def _bar(axes: Axes, x: float, parts: Floats, colours: Sequence[str]) -> None:
@@ -231,6 +239,7 @@ def market_share_fan(result: Run) -> Figure:
     words = Words(
         f"How sure is {names.get(leader, leader)}'s lead? Six largest labs in {result.quarters[-1]}",
         f"Share of API spend, %; {fan_words(len(result.seeds))}; in the headings: {result.quarters[-1]}",
+        luck_words(len(result.seeds)),
     )
     finish_page(figure, words, caption(result), headings=True)
     figure.subplots_adjust(hspace=0.38, wspace=0.1)
@@ -264,7 +273,7 @@ def openness(result: Run) -> Figure:
         + (f", {percent(median[0])} in {result.quarters[0]}" if len(x) > 1 and np.isfinite(median[0]) else ""),
         f"Share of API spend; left: by licence and the developer's region ({_median_words(result)}); "
         f"right: all open weights, {fan_words(len(result.seeds))}",
-        "Open: weights can be downloaded, licences with a user threshold included.",
+        f"Open: weights can be downloaded, licences with a user threshold included. {luck_words(len(result.seeds))}",
     )
     finish_page(figure, words, caption(result), right=0.93)
     figure.subplots_adjust(wspace=0.52)
@@ -350,7 +359,7 @@ def hhi(result: Run) -> Figure:
     words = Words(
         f"The market for models is {_concentration_words(end)} in {result.quarters[-1]}: HHI {end:,.0f}",
         f"Herfindahl-Hirschman index, labs under common control counted as one; {fan_words(len(result.seeds))}",
-        GUIDELINES,
+        f"{GUIDELINES} {luck_words(len(result.seeds))}",
     )
     finish_page(figure, words, caption(result), right=0.83, left=0.1)
     time_axis(axes, x)
@@ -375,27 +384,48 @@ def gap(result: Run) -> Figure:
     """How far the best open model is behind: arena points and months."""
     x = years(result.quarters)
     figure, panels = new_page(1, 2)
-    ends = []
+    levels = []
     for axes, column, unit in zip(panels, ("gap_elo", "gap_months"), ("Elo points", "months"), strict=True):
         values = seeds_of(result, column)
-        median = fan(axes, x, values, SERIES[2])
-        ends.append(_last(median))
+        fan(axes, x, values, SERIES[2])
+        level = _last_year(values)
+        levels.append(level)
+        axes.plot(x[-LAST_YEAR:], np.full(len(x[-LAST_YEAR:]), level), color=INK, lw=1.2, ls=(0, (2, 1.5)))
         if np.nanmin(values, initial=0) >= 0:
             axes.set_ylim(bottom=0)
         else:
             axes.axhline(0, color=MUTED, lw=0.8)
         axes.set_title(unit, loc="left", fontsize=9.5, fontweight="bold", color=ink(SERIES[2]), pad=4)
     words = Words(
-        f"The best open model {_gap_words(*ends)} in {result.quarters[-1]}",
+        f"The best open model {_gap_words(*levels)} {_last_year_words(result.quarters)}",
         f"Best closed less best open model served; {fan_words(len(result.seeds))}",
-        "Months: time since the first closed model had what the best open one has now.",
+        "Headline and dashed line: mean of the last four quarters of the run"
+        + (", median of the seeds. " if len(result.seeds) > 1 else ". ")
+        + "Months: time since the first closed model had what the best open one has now. "
+        + luck_words(len(result.seeds)),
     )
-    finish_page(figure, words, caption(result), right=0.94, headings=True)
-    figure.subplots_adjust(wspace=0.28)
-    for axes, end in zip(panels, ends, strict=True):
+    finish_page(figure, words, caption(result), right=0.93, headings=True)
+    figure.subplots_adjust(wspace=0.34)
+    for axes, level in zip(panels, levels, strict=True):
         time_axis(axes, x)
-        label_right(axes, x[-1], [Label(end, f"{end:,.1f}" if end < 20 else f"{end:,.0f}", SERIES[2])], 8)
+        label_right(axes, x[-1], [Label(level, f"mean\n{level:,.1f}" if level < 20 else f"mean\n{level:,.0f}", INK)], 8)
     return figure
+
+
+def _last_year(values: Floats) -> float:
+    """Mean over the last year in each seed, the median over the seeds; values (quarter, seed), NaN where undefined."""
+    last = values[-LAST_YEAR:]
+    means = [float(np.mean(seed[np.isfinite(seed)])) for seed in last.T if np.isfinite(seed).any()]
+    return float(np.median(means)) if means else float("nan")
+
+
+def _last_year_words(quarters: Sequence[str]) -> str:
+    """The time over which a headline averages."""
+    span = quarters[-LAST_YEAR:]
+    if len(span) == 1:
+        return f"in {span[0]}"
+    whole = len(span) == LAST_YEAR and span[-1].endswith("Q4")
+    return f"in {span[-1][:4]}" if whole else f"from {span[0]} to {span[-1]}"
 
 
 def _gap_words(elo: float, months: float) -> str:
@@ -403,8 +433,12 @@ def _gap_words(elo: float, months: float) -> str:
     if abs(elo) < 10:
         return "is level with the best closed one"
     if elo < 0:
-        return f"leads by {-elo:.0f} Elo points"
-    return f"trails by {elo:.0f} Elo points" + (f" and {months:.1f} months" if np.isfinite(months) else "")
+        return f"leads by about {-elo:.0f} Elo points"
+    points = f"{elo:.0f} Elo points"
+    if not np.isfinite(months):
+        return f"trails by about {points}"
+    late = "less than a month" if months < 0.5 else f"about {round(months)} month{'s' if round(months) > 1 else ''}"
+    return f"trails by {late} ({points})"
 
 
 def training_cost(result: Run) -> Figure:
@@ -416,11 +450,12 @@ def training_cost(result: Run) -> Figure:
     line(axes, x, trend, MUTED, dashed=True)
     _log_dollars(axes)
     end, ratio = _last(record), _last(record) / _last(trend)
-    against = f"{percent(ratio)} of" if ratio < 1.95 else f"{ratio:.1f} times"
+    against = f"{_small_percent(ratio)} of" if ratio < 1.95 else f"{ratio:.1f} times"
     words = Words(
         f"The dearest training run costs {dollars(end)} by {result.quarters[-1]}: {against} trend",
         f"Compute cost of the final training run, nominal US dollars, log scale; {fan_words(len(result.seeds))}",
-        "Trend: X*, the price of staying on the path of training cost growth; record: dearest model released so far.",
+        "Trend: X*, the price of staying on the path of training cost growth; record: dearest model released so far. "
+        f"{luck_words(len(result.seeds))}",
     )
     finish_page(figure, words, caption(result), right=0.86, left=0.1)
     time_axis(axes, x)
@@ -432,6 +467,13 @@ def training_cost(result: Run) -> Figure:
     return figure
 
 
+def _small_percent(share: float) -> str:
+    """A share in words of a headline that may be a very small one: below 10 % with one digit after the point."""
+    if not 0 < share < 0.0995:
+        return percent(share)
+    return f"{100 * share:.1f} %" if share >= 0.0005 else f"{100 * share:.1g} %"
+
+
 def _log_dollars(axes: Axes) -> None:
     axes.set_yscale("log")
     axes.yaxis.set_major_locator(LogLocator(10, numticks=12))
@@ -441,8 +483,8 @@ def _log_dollars(axes: Axes) -> None:
 
 
 PRICES = {
-    "closed_flagship_price_usd_per_mtok": ("best closed\nflagship", SERIES[0]),
-    "cheapest_hosted_price_usd_per_mtok": ("best open model\nat a host", SERIES[3]),
+    "closed_flagship_price_usd_per_mtok": ("closed flagships (median\nof the three best)", SERIES[0]),
+    "cheapest_hosted_price_usd_per_mtok": ("cheapest open\nmodel at a host", SERIES[3]),
     "price_of_2023q1_frontier_quality": ("quality of the best\nmodel of 2023Q1", SERIES[1]),
 }
 
@@ -464,8 +506,12 @@ def price_frontier(result: Run) -> Figure:
         if np.isfinite(fall) and fall > 1
         else f"Prices of models, {result.quarters[0]} to {result.quarters[-1]}"
     )
-    words = Words(title, f"US dollars per million tokens, log scale; {fan_words(len(result.seeds))}")
-    finish_page(figure, words, caption(result), right=0.82, left=0.1)
+    words = Words(
+        title,
+        f"US dollars per million tokens, log scale; {fan_words(len(result.seeds))}",
+        luck_words(len(result.seeds)),
+    )
+    finish_page(figure, words, caption(result), right=0.79, left=0.1)
     time_axis(axes, x)
     label_right(axes, x[-1], labels, 8)
     return figure
@@ -573,6 +619,10 @@ MARKS: dict[str, tuple[str, str, str, float]] = {
 }
 
 
+QUARTER = 0.25  # of a year
+SHOCK_ROW = "shock: "  # begins the row of a shock in the timeline; no lab id has a colon
+
+
 def timeline(result: Run) -> Figure:
     """What happened to whom in the first seed."""
     seed = result.seeds[0]
@@ -583,46 +633,80 @@ def timeline(result: Run) -> Figure:
     figure, (axes,) = new_page(height=6.6)
     exits = events["kind"].isin(["winddown", "acquihire", "merger"]).sum()
     rounds = events.loc[events["kind"] == "round", "amount_usd"].sum()
+    span = f"{result.quarters[0]} to {result.quarters[-1]}"
     words = Words(
-        f"{_count(int(exits), 'exit')}, {dollars(rounds)} raised from {result.quarters[0]} to {result.quarters[-1]}"
+        f"One simulated history (seed {seed}): {_count(int(exits), 'exit').lower()}, {dollars(rounds)} raised"
         if len(events)
         else "No events in this run",
-        f"Events by lab in one simulated history (seed {seed})",
+        f"Events by lab in one seed, {span}; another seed gives another history",
+        "Entries stand at the start of their quarter, all else at its end; shocks are dated by the scenario.",
     )
-    finish_page(figure, words, caption(result), left=0.165, headings=True)
+    finish_page(figure, words, caption(result, seed), left=0.165, headings=True)
     if not len(events):
         say_nothing(axes, f"seed {seed} has no events")
         return figure
-    rows = list(dict.fromkeys(events.sort_values(["quarter", "lab"], kind="stable")["lab"]))
-    rows.sort(key=lambda lab: lab == "")  # shocks, which hit no lab in particular, come last
+    events = _in_rows(events)
+    rows = list(dict.fromkeys(events["row"]))
     _draw_events(axes, events, rows, dict(zip(result.quarters, x, strict=True)))
-    axes.set_yticks(range(len(rows)), [names.get(lab, lab) or "market" for lab in rows], fontsize=7.5, color=INK)
+    shocks = [row for row in rows if row.startswith(SHOCK_ROW)]
+    ticks = ["shocks" if row in shocks[:1] else "" if row in shocks else names.get(row, row) for row in rows]
+    axes.set_yticks(range(len(rows)), ticks, fontsize=7.5, color=INK)
     axes.set_ylim(len(rows) - 0.4, -0.6)
     axes.spines["left"].set_visible(False)
     time_axis(axes, x)
     axes.set_xlim(x[0] - 0.35, x[-1] + 0.2)
+    _name_shocks(axes, events, rows, dict(zip(result.quarters, x, strict=True)))
     _mark_key(axes, [kind for kind in MARKS if (events["kind"] == kind).any()])
     return figure
 
 
+def _in_rows(events: pd.DataFrame) -> pd.DataFrame:
+    """Events with their row of the timeline: labs in the order of their first events, then a row for each shock."""
+    labs = events.sort_values(["quarter", "lab"], kind="stable")
+    shock = labs["kind"] == "shock"
+    rows = labs["lab"].where(~shock, SHOCK_ROW + labs["cause"].map(_shock_name))
+    return pd.concat([labs.assign(row=rows)[~shock], labs.assign(row=rows)[shock]])
+
+
+def _shock_name(cause: str) -> str:
+    """The title of a shock, which its cause carries in brackets at the end, or what it changes; short."""
+    _, bracket, title = cause.partition(" (")
+    return shorten(title.removesuffix(")") if bracket else cause, SHOCK_LETTERS, placeholder=" …")
+
+
+def _name_shocks(axes: Axes, events: pd.DataFrame, rows: Sequence[str], when: Mapping[str, float]) -> None:
+    """Each shock's name beside its marks, on the side where there is room."""
+    middle = sum(axes.get_xlim()) / 2
+    for row, dates in events[events["kind"] == "shock"].groupby("row")["quarter"]:
+        first, last = when[dates.min()], when[dates.max()]
+        right = first < middle
+        axes.annotate(
+            str(row).removeprefix(SHOCK_ROW), (last if right else first, rows.index(row)),
+            xytext=(6 if right else -6, 0), textcoords="offset points", ha="left" if right else "right", va="center",
+            fontsize=7.5, color=INK, bbox={"boxstyle": "square,pad=0.1", "fc": "white", "ec": "none"}, zorder=30,
+        )  # fmt: skip
+
+
 def _draw_events(axes: Axes, events: pd.DataFrame, rows: Sequence[str], when: Mapping[str, float]) -> None:
-    place = {lab: row for row, lab in enumerate(rows)}
+    place = {name: row for row, name in enumerate(rows)}
     for order, kind in enumerate(("round", *(kind for kind in MARKS if kind != "round"))):
         chosen = events[events["kind"] == kind]
         _, marker, colour, size = MARKS[kind]
         areas: float | np.ndarray = size
         if kind == "round":
             areas = np.clip(14 * np.sqrt(chosen["amount_usd"].to_numpy() / 1e8), 10, 420)
+        at = chosen["quarter"].map(when).to_numpy(np.float64) - (QUARTER if kind == "entry" else 0.0)
         axes.scatter(
-            chosen["quarter"].map(when), chosen["lab"].map(place), s=areas, marker=marker, color=colour,
+            at, chosen["row"].map(place).to_numpy(np.float64), s=areas, marker=marker, color=colour,
             alpha=0.55 if kind == "round" else 1.0, lw=1.3 if marker in "|x" else 0, zorder=2 + order,
         )  # fmt: skip
 
 
 def _mark_key(axes: Axes, kinds: Sequence[str]) -> None:
-    """A row of marks with their names above the axes; each name takes room by its length."""
-    left, per_letter = -0.12, 0.0098
-    widths = [0.035 + per_letter * len(MARKS[kind][0]) for kind in kinds]
+    """A row of marks with their names above the axes; each name takes the room that it needs."""
+    left = -0.12
+    axes_inches = axes.get_position().width * WIDTH
+    widths = [0.05 + text_inches(axes.figure, MARKS[kind][0], 7.5) / axes_inches for kind in kinds]
     rows, room = [0.0], 0.0
     for width in widths:
         room += width
