@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from sim import __version__
 
@@ -32,8 +33,25 @@ SHOWN_CHANGES = 6  # of a scenario, in the list of scenarios
 PIPED_WIDTH = 120  # columns of a table that goes to a file or a pipe
 TRACE = "MOATSIM_TRACE"  # environment variable: print the trace of an unexpected error
 
+# Names of commands to come.
+RESERVED = (
+    *("sweep", "report", "compare", "explain", "score", "backtest"),
+    *("fit", "posterior", "sensitivity", "discover", "app"),
+)
+
+
+class _Commands(TyperGroup):
+    """The commands; names that later versions will use are refused as such, without a guess at what was meant."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        if args and args[0] in RESERVED:
+            ctx.fail(f"'{args[0]}' is not in this version")
+        return super().resolve_command(ctx, args)
+
+
 app = typer.Typer(
     name="moatsim",
+    cls=_Commands,
     help="Project who wins the market for foundation models, open or closed, and how concentrated it gets.",
     add_completion=True,
     rich_markup_mode=None,
@@ -103,11 +121,11 @@ def run_command(
             settings(scenario)
         except ValueError as error:
             raise InputError(str(error)) from None
+    seeds = [_seeds(seed, replications or scenario.parameters.run.replications) for scenario in loaded]
     reports, failed = [], False
-    for scenario, folder in zip(loaded, folders, strict=True):
-        count = replications or scenario.parameters.run.replications
+    for scenario, each, folder in zip(loaded, seeds, folders, strict=True):
         try:
-            report = _run_one(scenario, range(seed, seed + count), workers or _processors(), folder, csv)
+            report = _run_one(scenario, each, workers or _processors(), folder, csv)
         except RunError as error:
             _say(f"moatsim: {scenario.name}: {str(error).splitlines()[0]}")
             failed = True
@@ -226,11 +244,26 @@ def plot(
 def _scenario_names(names: Sequence[str], everything: bool) -> list[str]:
     from sim.scenario import shipped_scenarios
 
+    twice = [name for name in names if names.count(name) > 1]
+    if twice:
+        raise InputError(f"scenario '{twice[0]}' is named twice; name it once")
     shipped = [entry.name for entry in shipped_scenarios()] if everything else []
     wanted = list(dict.fromkeys([*names, *shipped]))
     if not wanted:
         raise InputError("name a scenario, or --all for every shipped one; 'moatsim scenarios' lists them")
     return wanted
+
+
+def _seeds(first: int, count: int) -> range:
+    """The seeds of the replications. Raises InputError for one beyond the largest."""
+    from sim.streams import LARGEST_SEED
+
+    if first + count - 1 > LARGEST_SEED:
+        raise InputError(
+            f"--seed: seeds are whole numbers from 0 to {LARGEST_SEED} (2^63 - 1); "
+            f"{count} {'replication' if count == 1 else 'replications'} from {first} on would go beyond"
+        )
+    return range(first, first + count)
 
 
 def _overrides(changes: Sequence[str]) -> dict[str, object]:
@@ -241,12 +274,12 @@ def _overrides(changes: Sequence[str]) -> dict[str, object]:
 
 def _load_all(names: Sequence[str], overrides: Mapping[str, object]) -> list[Scenario]:
     """Load the scenarios. Raises ScenarioError with the faults of all of them."""
-    from sim.scenario import ScenarioError, load_scenario
+    from sim.scenario import COMMAND_LINE, ScenarioError, load_scenario
 
     loaded, problems = [], []
     for name in names:
         try:
-            loaded.append(load_scenario(name, overrides))
+            loaded.append(load_scenario(name, overrides, origin=COMMAND_LINE))
         except ScenarioError as error:
             problems += error.problems
     if problems:
@@ -256,8 +289,10 @@ def _load_all(names: Sequence[str], overrides: Mapping[str, object]) -> list[Sce
 
 def _as_typed(problem: Problem) -> Problem:
     """Name the option the user typed, where the command line set a value by an option of its own."""
+    from sim.scenario import COMMAND_LINE
+
     options = {"run.until": "--until", "run.enterprises": "--enterprises"}
-    if problem.file == "--set" and problem.key in options:
+    if problem.file == COMMAND_LINE and problem.key in options:
         return replace(problem, file=options[problem.key], key="")
     return problem
 

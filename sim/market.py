@@ -25,9 +25,9 @@ from sim.quarters import DT, QUARTERS_PER_YEAR, quarter_label, quarter_number
 from sim.records import Event, Records, observation, share_keys
 from sim.records.lenses import Yardstick, share_block
 from sim.reputation import fade_brands, move_brands, move_seats
-from sim.scenario import Scenario
+from sim.scenario import Scenario, require_scenario
 from sim.shocks import Calendar, Change
-from sim.streams import Streams
+from sim.streams import Streams, checked_seed
 from sim.threads import one_blas_thread
 from sim.trends import Trends
 
@@ -42,15 +42,17 @@ SUPPLIER_ACCOUNTS = ("rest_of_world", "cloud", "staff", "hosts", "integrators", 
 class Market(mesa.Model):
     """One run of a scenario.
 
-    scenario: what `load_scenario` returns. seed: whole number >= 0. enterprises, until: override the scenario's `run`
-    section. Raises ShockError for a shock that names no number, IdentityError when an accounting identity breaks.
+    scenario: what `load_scenario` returns (TypeError for anything else). seed: whole number from 0 to 2^63 - 1
+    (ValueError otherwise). enterprises, until: override the scenario's `run` section. Raises ShockError for a shock
+    that names no number, IdentityError when an accounting identity breaks.
     """
 
     def __init__(
         self, scenario: Scenario, seed: int = 1, enterprises: int | None = None, until: str | None = None
     ) -> None:
-        super().__init__(rng=seed)
-        self.scenario = scenario
+        require_scenario(scenario)
+        super().__init__(rng=checked_seed(seed))
+        self.scenario_name = scenario.name  # Mesa keeps `scenario` for itself
         self.parameters: Parameters = scenario.parameters.model_copy(deep=True)
         self.calendar = Calendar(self.parameters)
         self.streams = Streams(seed)
@@ -69,7 +71,9 @@ class Market(mesa.Model):
     # ---- one quarter: the order is the specification
 
     def step(self) -> None:
-        """One quarter of the market."""
+        """One quarter of the market. Raises RuntimeError after the last one."""
+        if self.quarter > self.last_quarter:
+            raise RuntimeError(f"the run ended in {quarter_label(self.last_quarter)}; a longer one needs a later until")
         with one_blas_thread():
             self.open_books()
             self.apply_shocks_and_advance_trends()
@@ -525,6 +529,9 @@ class Market(mesa.Model):
         self.records.funding_row(observation.funding_row(self))
 
     # ---- looking things up
+
+    def __repr__(self) -> str:
+        return f"<Market of '{self.scenario_name}', seed {self.streams.seed}, {self.label}>"
 
     @property
     def label(self) -> str:

@@ -6,15 +6,28 @@ that share a seed share their luck (common random numbers), which cancels noise 
 
 from __future__ import annotations
 
+import operator
 import zlib
 
 import numpy as np
 from numpy.typing import NDArray
 
 STRATA = 32  # neighbours that share a stratified block
+LARGEST_SEED = 2**63 - 1  # tables keep seeds in 64 bits
 
 Size = int | tuple[int, ...]
 UniformType = type[np.float32] | type[np.float64]
+
+
+def checked_seed(seed: int) -> int:
+    """The seed itself. Raises ValueError unless it is a whole number from 0 to 2^63 - 1."""
+    try:
+        whole = operator.index(seed)
+    except TypeError:
+        whole = -1
+    if not 0 <= whole <= LARGEST_SEED:
+        raise ValueError(f"a seed must be a whole number from 0 to 2^63 - 1, not {seed!r}")
+    return whole
 
 
 class Streams:
@@ -24,13 +37,11 @@ class Streams:
     ``lab/<lab id>/<purpose>``. A longer block begins with the shorter one, so newcomers appended at the end leave
     everybody else's draws alone.
 
-    seed: the run's seed, an integer >= 0 (ValueError otherwise).
+    seed: the run's seed, a whole number from 0 to 2^63 - 1 (ValueError otherwise).
     """
 
     def __init__(self, seed: int) -> None:
-        if seed < 0:
-            raise ValueError(f"a seed must be a whole number >= 0, not {seed}")
-        self.seed = seed
+        self.seed = checked_seed(seed)
         self._keys: dict[str, int] = {}
         self._names: dict[int, str] = {}
 

@@ -32,6 +32,9 @@ class Enterprise(mesa.Agent):
         super().__init__(market)
         self.index = index
 
+    def __repr__(self) -> str:
+        return f"<Enterprise {self.index} {self.segment}, {self.region}>"
+
     # ---- who it is
 
     @property

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sim.agents.lab import Lab
+from sim.agents.lab import ACTIVE, Lab
 from sim.markets.menu import API, EDGE, HOSTED, PRIVATE, SELF
 from sim.measures import concentration_ratio, effective_number, entropy, hhi
 from sim.parameters import WORKLOADS
@@ -203,7 +203,7 @@ def _lab_row(market: Market, lab: Lab, capability: dict[int, float]) -> dict[str
         "cash_usd": float(journal.cash[account]),
         "debt_usd": journal.debt(account),
         "compute_credit_usd": journal.credit(account),
-        "runway_quarters": lab.runway_quarters(),
+        "runway_quarters": lab.runway_quarters() if lab.status == ACTIVE else None,
         "revenue_usd": revenue,
         "parent_transfer_usd": a.transfer,
         "funding_usd": a.funding,

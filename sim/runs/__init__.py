@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 import time
 import warnings
 from collections.abc import Callable, Iterable, Sequence
@@ -19,7 +18,8 @@ from sim.quarters import quarter_label, quarter_number
 from sim.records import LENSES, POPULATIONS, REPLICATION_COLUMN, Records
 from sim.runs.results import TABLES, Run, RunInfo, ShareCube
 from sim.runs.workers import Failure, Tick, describe_failure, map_tasks
-from sim.scenario import Scenario
+from sim.scenario import Scenario, require_scenario
+from sim.streams import checked_seed
 
 LONGEST_RUN = 400  # quarters
 
@@ -75,19 +75,17 @@ def _quarters(span: RunSettings) -> tuple[str, ...]:
 
 
 def _seed_list(seed: int | None, seeds: Iterable[int] | None) -> tuple[int, ...]:
-    """The seeds asked for; 1 when nothing is said. Raises ValueError for none, twice the same, or negative ones."""
+    """The seeds asked for; 1 when nothing is said. Raises ValueError for none, twice the same, or what is no seed."""
     if seed is not None and seeds is not None:
         raise ValueError("give either seed or seeds")
     if seeds is None:
-        chosen: tuple[int, ...] = (1 if seed is None else operator.index(seed),)
+        chosen: tuple[int, ...] = (1 if seed is None else checked_seed(seed),)
     else:
-        chosen = tuple(map(operator.index, seeds))
+        chosen = tuple(map(checked_seed, seeds))
     if not chosen:
         raise ValueError("seeds: at least one is needed")
     if len(set(chosen)) < len(chosen):
         raise ValueError("seeds: one of them stands there twice")
-    if min(chosen) < 0:
-        raise ValueError(f"seeds: {min(chosen)} is negative")
     return chosen
 
 
@@ -105,8 +103,9 @@ def run(
 
     until: last quarter, such as 2032Q4; enterprises: how many are simulated; both else as the scenario says.
     A seed that fails is left out, named in `Run.failures` and in a warning. Raises ValueError for arguments that make
-    no sense and RunError when every seed failed.
+    no sense, TypeError for what is no scenario and RunError when every seed failed.
     """
+    require_scenario(scenario)
     chosen = _seed_list(seed, seeds)
     if workers < 1:
         raise ValueError(f"workers: at least 1 is needed, not {workers}")

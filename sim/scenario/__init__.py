@@ -53,6 +53,7 @@ __all__ = [
     "json_schema",
     "load_scenario",
     "parse_override",
+    "require_scenario",
     "shipped_scenarios",
 ]
 
@@ -65,7 +66,7 @@ SHIPPED = Path(__file__).resolve().parent.parent.parent / "scenarios"
 LONGEST_CHAIN = 10
 LONGEST_TITLE = 200
 LONGEST_THESIS = 2_000
-OVERRIDES = "--set"
+COMMAND_LINE = "--set"  # what the command line calls overrides
 
 _META = ("title", "thesis", "extends", "remove")
 _BARE_WORD = re.compile(r"[^\s\[\]{}=,\"'#\x00-\x1f][^\[\]{}=,\"'#\x00-\x1f]*")
@@ -109,6 +110,9 @@ class Scenario:
     files: tuple[Path, ...]
     tree: Table = field(repr=False, compare=False)
 
+    def __repr__(self) -> str:
+        return f"<Scenario '{self.name}': {self.title}>"
+
     def to_toml(self) -> str:
         """The resolved scenario as a TOML file of its own, each value with its source; it has the same hash."""
         head = [f"title = {_toml(self.title)}"]
@@ -133,10 +137,12 @@ def load_scenario(
     *,
     schema: type[BaseModel] = Parameters,
     folder: Path = SHIPPED,
+    origin: str = "overrides",
 ) -> Scenario:
     """Load a shipped scenario by name or any scenario file by path, and lay `overrides` (dotted key to value) over it.
 
-    `schema` and `folder` (of the shipped scenarios) serve tests. Raises ScenarioError with every fault found.
+    `schema` and `folder` (of the shipped scenarios) serve tests; `origin` is what messages and sources call the
+    overrides. Raises ScenarioError with every fault found.
     """
     path, label = _find(name_or_path, folder)
     findings = Findings()
@@ -146,7 +152,7 @@ def load_scenario(
         tree = _laid_over(tree, file, schema, findings)
     title, thesis = _title_and_thesis(files[-1], schema, findings)
     for key, raw in (overrides or {}).items():
-        _override(tree, key, raw, schema, findings)
+        _override(tree, key, raw, Reader(origin, f"given in {origin}", None, schema, tree, findings))
     labels = [file.label for file in files]
     parameters = validated(tree, schema, labels, findings)
     if isinstance(parameters, Parameters):
@@ -166,6 +172,13 @@ def load_scenario(
     )
 
 
+def require_scenario(given: object) -> None:
+    """Raise TypeError, saying how to mend it, unless `given` is a scenario."""
+    if not isinstance(given, Scenario):
+        name = given if isinstance(given, str | Path) else "baseline"
+        raise TypeError(f"give a scenario: load_scenario({str(name)!r})")
+
+
 def parse_override(text: str) -> tuple[str, object]:
     """Split `technology.training_cost_growth=3` into key and value, read as TOML; a bare word is a text.
 
@@ -174,17 +187,17 @@ def parse_override(text: str) -> tuple[str, object]:
     key, equals, value = (part.strip() for part in text.partition("="))
     if not equals or _DOTTED_KEY.fullmatch(key) is None:
         reason = "write KEY=VALUE, as in technology.training_cost_growth=3"
-        raise ScenarioError([Problem(OVERRIDES, 0, key[:80], reason)])
+        raise ScenarioError([Problem(COMMAND_LINE, 0, key[:80], reason)])
     if not value:
-        raise ScenarioError([Problem(OVERRIDES, 0, key, "the value is missing")])
+        raise ScenarioError([Problem(COMMAND_LINE, 0, key, "the value is missing")])
     try:
         tree = parse_toml(f"value = {value}").tree
     except TomlError as error:
         if _BARE_WORD.fullmatch(value) and len(value) <= LONGEST_TITLE:
             return key, value
-        raise ScenarioError([Problem(OVERRIDES, 0, key, f"not a TOML value: {error.reason}")]) from None
+        raise ScenarioError([Problem(COMMAND_LINE, 0, key, f"not a TOML value: {error.reason}")]) from None
     if set(tree) != {"value"}:
-        raise ScenarioError([Problem(OVERRIDES, 0, key, "one value on one line is expected")])
+        raise ScenarioError([Problem(COMMAND_LINE, 0, key, "one value on one line is expected")])
     return key, tree["value"]
 
 
@@ -355,10 +368,9 @@ def _title_and_thesis(file: _File, schema: type[BaseModel], findings: Findings) 
     return title or "", thesis or ""
 
 
-def _override(tree: Table, key: str, raw: object, schema: type[BaseModel], findings: Findings) -> None:
+def _override(tree: Table, key: str, raw: object, reader: Reader) -> None:
     """Lay one value over `tree` in place, as a file that gave it would; new rows or labs need a whole table."""
-    reader = Reader(OVERRIDES, f"given in {OVERRIDES}", None, schema, tree, findings)
-    parts = str(key).split(".")
+    schema, parts = reader.schema, str(key).split(".")
     *parents, last = parts
     holder = _holder(tree, parents, schema)
     above = follow(schema, parents)

@@ -19,6 +19,9 @@ _NOUNS = {float: "a number", int: "a whole number", bool: "true or false", str: 
 _PLURALS = {float: "numbers", int: "whole numbers", bool: "true or false", str: "texts"}
 _SUGGESTION_CUTOFF = 0.7
 _LONGEST_SUGGESTED = 80
+_SHORTEST_KIN = 4  # letters: shorter keys stand inside too many others
+_QUARTER_ENDING = "Q[1-4]$"  # how the pattern of a quarter ends
+_QUARTER = "a quarter such as 2032Q4"
 
 
 class Described(NamedTuple):
@@ -62,6 +65,8 @@ class Shape:
             form = "a list of tables" if self.kind == "rows" else "a table"
             return f"{form} ({self.meaning})" if self.meaning else form
         unit = f"({self.unit})" if self.unit not in ("", "-") else ""
+        if str(_limit(self.constraints, "pattern")).endswith(_QUARTER_ENDING):
+            return _QUARTER
         noun = "" if _choices(self.annotation) else _noun(self.annotation)
         return " ".join(part for part in (noun, self.bounds, unit) if part)
 
@@ -110,6 +115,20 @@ def nearest(word: str, candidates: Iterable[str]) -> str | None:
     by_folded = {candidate.casefold(): candidate for candidate in candidates}
     found = difflib.get_close_matches(word[:_LONGEST_SUGGESTED].casefold(), by_folded, n=1, cutoff=_SUGGESTION_CUTOFF)
     return by_folded[found[0]] if found else None
+
+
+def nearest_sibling(word: str, siblings: Iterable[str]) -> str | None:
+    """The sibling most like `word`, else one that it begins with or begins (`entry` for `entry_quarter`), else one
+    that stands inside it or around it; the longest where there are several, None where there is none.
+    """
+    known, folded = list(siblings), word.casefold()
+    close = nearest(word, known)
+    if close is not None or len(folded) < _SHORTEST_KIN:
+        return close
+    long = sorted((name for name in known if len(name) >= _SHORTEST_KIN), key=len, reverse=True)
+    beginning = [name for name in long if folded.startswith(name.casefold()) or name.casefold().startswith(folded)]
+    inside = [name for name in long if name.casefold() in folded or folded in name.casefold()]
+    return next(iter(beginning + inside), None)
 
 
 def json_schema_of(model: type[BaseModel], top: dict[str, Any]) -> dict[str, Any]:

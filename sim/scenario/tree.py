@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 from pydantic import BaseModel
 
 from sim.scenario.lines import KeyPath, TomlDocument
-from sim.scenario.schema import Shape, describe, nearest, shapes
+from sim.scenario.schema import Shape, describe, nearest, nearest_sibling, shapes
 
 MOST_PROBLEMS = 50
 MOST_ENTRIES = 500
@@ -212,7 +212,7 @@ class Reader:
         if len(self.findings.problems) >= MOST_PROBLEMS:
             self.fail(path, "unknown key")  # this message will not be shown, and looking for a near one takes time
             return
-        sibling = nearest(str(path[-1]), siblings)
+        sibling = nearest_sibling(str(path[-1]), siblings)
         guess = self._elsewhere(str(path[-1])) if sibling is None else dotted((*path[:-1], sibling))
         self.fail(path, "unknown key" + (f"; did you mean '{guess}'?" if guess else ""))
         if sibling is not None:

@@ -114,12 +114,15 @@ def test_options_reach_the_run_and_the_resolved_scenario(shell):
     [
         ([], "name a scenario"),
         (["baslin"], "did you mean 'baseline'"),
-        (["baseline", "--until", "2032"], "--until"),
+        (["baseline", "baseline"], "'baseline' is named twice"),
+        (["baseline", "--until", "2032"], "--until: expected a quarter such as 2032Q4, was given the text '2032'"),
         (["baseline", "--until", "2022Q4"], "2022Q4 is before"),
         (["baseline", "--until", "2199Q4"], "at most 400"),
         (["baseline", "--enterprises", "3"], "--enterprises"),
         (["baseline", "--enterprises", "many"], "--enterprises"),
         (["baseline", "--seed", "-1"], "--seed"),
+        (["baseline", "--seed", "99999999999999999999999"], "from 0 to 9223372036854775807 (2^63 - 1)"),
+        (["baseline", "--seed", str(2**63 - 2), "--replications", "3"], "3 replications from 9223372036854775806 on"),
         (["baseline", "--replications", "0"], "--replications"),
         (["baseline", "--workers", "0"], "--workers"),
         (["baseline", "--set", "technology"], "KEY=VALUE"),
@@ -245,6 +248,23 @@ def test_usage_errors_are_short(shell, words):
     """Exit 2; reserved commands of later releases are not there as stubs. Kills: usage boxes of many lines."""
     assert shell(*words) == 2
     assert 1 <= len(shell.err.splitlines()) <= 3
+
+
+def test_names_of_later_commands_are_refused_as_such(shell):
+    """Kills: a guess at another command for `score`, a reserved name listed as if it were there."""
+    for name in cli.RESERVED:
+        assert shell(name, "baseline") == 2
+        assert f"'{name}' is not in this version" in shell.err
+    assert shell("--help") == 0
+    assert not {line.split()[0] for line in shell.out.splitlines() if line.strip()} & set(cli.RESERVED)
+
+
+def test_a_bad_option_is_named_as_typed(shell):
+    """Kills: a value of the command line called an override of the Python call, in messages or as a source."""
+    assert run(shell, "--set", "technology.training_cost_growth=300") == 2
+    assert shell.err.startswith("--set: technology.training_cost_growth: ")
+    assert run(shell, "--set", "technology.training_cost_growth=3", "--replications", 1) == 0
+    assert "given in --set" in Path("runs/baseline/scenario.resolved.toml").read_text()
 
 
 def test_help_and_version(shell):

@@ -106,7 +106,9 @@ def test_progress_ticks_once_for_each_quarter_of_each_seed(scenario, market, wor
         ({"seed": 1, "seeds": [2]}, "either seed or seeds"),
         ({"seeds": []}, "at least one"),
         ({"seeds": [3, 3]}, "twice"),
-        ({"seed": -1}, "negative"),
+        ({"seed": -1}, r"a seed must be a whole number from 0 to 2\^63 - 1, not -1"),
+        ({"seed": 1.5}, "a seed must be a whole number .*, not 1.5"),
+        ({"seeds": [1, 2**63]}, "a seed must be a whole number .*, not 9223372036854775808"),
         ({"workers": 0}, "workers: at least 1"),
         ({"until": "2022Q4"}, "2022Q4 is before the scenario's first quarter 2023Q1"),
         ({"until": "2032"}, "write a quarter such as 2032Q4, not '2032'"),
@@ -118,6 +120,20 @@ def test_arguments_that_make_no_sense_are_refused(scenario, market, options, mes
     """Kills: each check left out."""
     with pytest.raises(ValueError, match=message):
         runs.run(scenario, **options)
+
+
+@pytest.mark.parametrize("name", ["price_war", "my.toml", None])
+def test_a_name_is_no_scenario(market, name):
+    """Kills: an AttributeError deep inside; advice that loads another scenario than the one named."""
+    with pytest.raises(TypeError, match=rf"give a scenario: load_scenario\('{name or 'baseline'}'\)"):
+        runs.run(name)
+
+
+def test_the_largest_seed_is_run_and_saved(scenario, market, tmp_path):
+    """Kills: seeds that overflow the 64 bits of a table."""
+    result = runs.run(scenario, seeds=[2**63 - 2, 2**63 - 1], until="2023Q1")
+    result.save(tmp_path / "a")
+    assert runs.results.open_run(tmp_path / "a").seeds == (2**63 - 2, 2**63 - 1)
 
 
 @pytest.mark.parametrize(

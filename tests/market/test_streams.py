@@ -88,8 +88,19 @@ def test_names_with_the_same_key_are_refused():
     assert streams.generator("plumless").random() == Streams(0).generator("plumless").random()
 
 
-def test_negative_seed_and_quarter_are_refused():
-    with pytest.raises(ValueError, match="seed must be a whole number >= 0, not -1"):
-        Streams(-1)
+@pytest.mark.parametrize("seed", [-1, 2**63, 1.5, "7", None])
+def test_what_is_no_seed_is_refused(seed):
+    """Kills: either bound (tables keep seeds in 64 bits), a fraction cut off, a text read as a number."""
+    with pytest.raises(ValueError, match=r"seed must be a whole number from 0 to 2\^63 - 1, not "):
+        Streams(seed)
+
+
+def test_the_largest_seed_is_one():
+    """Kills: a bound one too low."""
+    assert Streams(2**63 - 1).seed == 2**63 - 1
+
+
+def test_negative_quarter_is_refused():
+    """Kills: the check."""
     with pytest.raises(ValueError, match="'taste': quarter must be >= 0, not -2"):
         Streams(0).block("taste", -2, 3)

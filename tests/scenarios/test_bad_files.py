@@ -61,7 +61,7 @@ CASES = [
     Bad("number for a lab", BASE + "[labs]\nopenai = 3", 3, "labs.openai", "expected a table"),
     Bad("table for rows", BASE + "[shocks]\nquarter = 'x'", 2, "shocks", "expected a list of tables"),
     Bad("list of numbers for rows", BASE + "shocks = [1, 2]", 2, "shocks", "expected a list of tables"),
-    Bad("pattern", LAB + "rounds = [{quarter = '2024', amount = 5}]", 3, "labs.openai.rounds.0.quarter", "form"),
+    Bad("no quarter", LAB + "rounds = [{quarter='2024', amount=5}]", 3, "labs.openai.rounds.0.quarter", "as 2032Q4"),
     Bad("control character", TECH + 'label = "a\\u0007b"', 3, "technology.label", "control characters"),
     Bad("a novel", TECH + f'label = "{"a" * 1001}"', 3, "technology.label", "1,001 characters"),
     # value and source
@@ -179,8 +179,19 @@ def test_a_lab_with_a_misspelt_name_is_pointed_at_its_neighbour(load: Load) -> N
     with pytest.raises(ScenarioError) as caught:
         load(BASE + "[labs.opennai]\n" + rest)
     assert "required key is missing" in str(caught.value)
-    with pytest.raises(ScenarioError, match=r"--set: labs\.opennai\.cash: .*mean 'labs\.openai\.cash'"):
+    with pytest.raises(ScenarioError, match=r"overrides: labs\.opennai\.cash: .*mean 'labs\.openai\.cash'"):
         load(BASE, {"labs.opennai.cash": 3})
+
+
+@pytest.mark.parametrize(
+    ("key", "sibling"),
+    [("entry_quarter", "entry"), ("initial_capability", "capability"), ("revenue_share_cap", "revenue_share")],
+)
+def test_a_key_near_a_sibling_is_pointed_at_it(key: str, sibling: str, home: Path) -> None:
+    """Kills the mutant that prefers a key elsewhere, such as `quarter` of a shock for a lab's `entry_quarter`."""
+    (home / "my.toml").write_text(f'extends = "baseline"\n[labs.openai]\n{key} = 1\n')
+    with pytest.raises(ScenarioError, match=f"labs.openai.{key}: unknown key; did you mean 'labs.openai.{sibling}'"):
+        load_scenario(home / "my.toml")
 
 
 def test_many_missing_keys_are_one_line_with_advice(toy: type[BaseModel], home: Path, shipped: Path) -> None:

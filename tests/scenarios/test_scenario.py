@@ -133,14 +133,20 @@ def test_a_bad_override_is_named_as_such(load: Load, key: str, value: object, fr
     with pytest.raises(ScenarioError) as caught:
         load(BASE, {key: value})
     assert fragment in str(caught.value)
-    assert str(caught.value).startswith("--set: ")
+    assert str(caught.value).startswith("overrides: ")
     assert len(caught.value.problems) == 1
 
 
 def test_an_override_is_its_own_source(load: Load) -> None:
     """Kills the mutant that keeps the source of the value it replaced."""
     entry = load(BASE, {"technology.growth": 3}).provenance["technology.growth"]
-    assert (entry.value, entry.source, entry.file) == (3.0, "given in --set", "--set")
+    assert (entry.value, entry.source, entry.file) == (3.0, "given in overrides", "overrides")
+
+
+def test_a_scenario_is_printed_in_one_short_line() -> None:
+    """Kills the mutant that prints every parameter."""
+    scenario = load_scenario("baseline")
+    assert repr(scenario) == f"<Scenario 'baseline': {scenario.title}>"
 
 
 @pytest.mark.parametrize(
