@@ -10,7 +10,10 @@ def bass_share(years: ArrayLike, innovation: ArrayLike, imitation: ArrayLike) ->
     """Share of eventual adopters that has adopted ``years`` after a start from nobody (Bass 1969).
 
     F(t) = (1 - e^(-(p+q)t)) / (1 + (q/p) e^(-(p+q)t)), innovation p and imitation q per year, result 0-1.
+    Raises ValueError for years before the start, NaN or negative p, q.
     """
+    if not np.all(np.asarray(years, dtype=np.float64) >= 0):
+        raise ValueError("years are counted from the start: give numbers of at least 0")
     return bass_step(0.0, innovation, imitation, 1.0, years)
 
 

@@ -8,16 +8,22 @@ from scipy.optimize import brentq
 
 FloatArray = NDArray[np.float64]
 
+WHOLE = 1.0 + 1e-9  # parts of a whole may sum to this much: rounding
+
 
 def dilute(stakes: ArrayLike, sold_fraction: ArrayLike) -> FloatArray:
     """Old holders' stakes (0-1) after new shares worth ``sold_fraction`` (0-1) of the company are issued.
 
-    Each stake is multiplied by 1 - sold; the buyer holds the rest. Raises ValueError for a fraction outside [0, 1).
+    Each stake is multiplied by 1 - sold; the buyer holds the rest. Holders are along the last axis. Raises ValueError
+    for a fraction outside [0, 1), a stake outside 0-1 or stakes of one company that sum to more than 1.
     """
     sold = np.asarray(sold_fraction, dtype=np.float64)
     if np.any((sold < 0) | (sold >= 1)) or np.any(np.isnan(sold)):
         raise ValueError("sold_fraction is the part of the company sold: at least 0 and below 1")
-    return np.asarray(np.asarray(stakes, dtype=np.float64) * (1.0 - sold))
+    held = np.asarray(stakes, dtype=np.float64)
+    if not (np.all((held >= 0) & (held <= WHOLE)) and np.all(np.atleast_1d(held).sum(axis=-1) <= WHOLE)):
+        raise ValueError("stakes are parts of a company: give numbers from 0 to 1 that sum to at most 1, not per cent")
+    return np.asarray(held * (1.0 - sold))
 
 
 def post_money(pre: ArrayLike, investment: ArrayLike) -> FloatArray:

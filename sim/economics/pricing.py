@@ -405,10 +405,12 @@ def _settle(prices: FloatArray, market: _LinearMarket) -> FloatArray:
 def merger_screen(shares: ArrayLike, a: int, b: int) -> MergerScreen:
     """HHI (0-10,000) before and after firms at positions ``a`` and ``b`` merge at unchanged shares (0-1), and change.
 
-    The change is 2 s_a s_b 10,000, the figure of merger guidelines. Raises ValueError for one firm named twice or
-    positions out of range.
+    The change is 2 s_a s_b 10,000, the figure of merger guidelines. Raises ValueError for one firm named twice,
+    positions out of range, a share outside 0-1 or shares that sum to more than 1.
     """
     s = np.asarray(shares, dtype=np.float64)
+    if not (np.all(s >= 0) and s.sum() <= 1.0 + 1e-9):
+        raise ValueError("shares are parts of the market: give numbers from 0 to 1 that sum to at most 1, not per cent")
     if a == b or not (0 <= a < s.size and 0 <= b < s.size):
         raise ValueError(f"a and b must be two different positions between 0 and {s.size - 1}")
     before = 10_000.0 * float((s * s).sum())

@@ -41,6 +41,13 @@ def test_share_from_nobody_and_degenerate_cases() -> None:
         bass_step(0.1, 0.03, 0.38, 0.0, 1.0)
 
 
+@pytest.mark.parametrize("years", [-1.0, [0.0, -0.1], float("nan")])
+def test_years_before_the_start_are_refused(years: float | list[float]) -> None:
+    """Kills: a negative share of adopters."""
+    with pytest.raises(ValueError, match="years are counted from the start"):
+        bass_share(years, 0.03, 0.38)
+
+
 def test_quarters_of_a_hazard_make_a_year() -> None:
     """1 - (1 - x)^4 = h. Kills: h dt."""
     quarter = arrival_probability([0.0, 0.55, 1.0], 0.25)

@@ -28,6 +28,14 @@ def test_selling_less_than_nothing_or_everything_is_refused(sold: float) -> None
         dilute([1.0], sold)
 
 
+@pytest.mark.parametrize("stakes", [[60.0, 40.0], [0.7, 0.4], [-0.1, 0.5], [math.nan], 1.1, [[0.5, 0.5], [0.9, 0.2]]])
+def test_stakes_that_are_no_parts_of_a_company_are_refused(stakes: list[float]) -> None:
+    """Kills: per cent, a sum above 1, a short position, NaN, and the sum taken over companies instead of holders."""
+    with pytest.raises(ValueError, match="stakes are parts of a company"):
+        dilute(stakes, 0.2)
+    np.testing.assert_allclose(dilute([[0.5, 0.5], [0.9, 0.1]], 0.5), [[0.25, 0.25], [0.45, 0.05]])
+
+
 @given(st.floats(0, 4e9), CLAIMS)
 def test_waterfall_conserves_money_and_keeps_order(estate: float, book: list[tuple[float, int]]) -> None:
     """Kills: money made or lost, more paid than claimed, a junior paid before a senior is whole, unequal equals."""

@@ -346,6 +346,13 @@ def test_merger_screen_agrees_with_summing_the_two(raw: list[float], seed: int) 
         merger_screen(shares, int(a), int(a))
 
 
+@pytest.mark.parametrize("shares", [[40.0, 60.0], [0.7, 0.4], [-0.1, 0.5], [np.nan, 0.5]])
+def test_merger_screen_refuses_what_are_no_shares(shares: list[float]) -> None:
+    """Kills: per cent, a sum above 1, a negative share, NaN."""
+    with pytest.raises(ValueError, match="shares are parts of the market"):
+        merger_screen(shares, 0, 1)
+
+
 def test_lerner_index() -> None:
     """Kills: markup over cost."""
     np.testing.assert_allclose(lerner_index([4.0, 5.0], [1.0, 5.0]), [0.75, 0.0])
