@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
+from matplotlib.textpath import text_to_path
 from numpy.typing import ArrayLike, NDArray
 
 from analysis.palette import GRID, INK, MUTED, ink
@@ -76,38 +78,37 @@ def finish_page(
     left, right: edges of the axes as fractions of the page (labels need room); headings: panels have one each.
     """
     height = figure.get_size_inches()[1]
-    title = fitted(figure, words.title, 13, "bold")
+    title = fitted(words.title, 13, "bold")
     lines = title.count("\n") + 1
-    subtitle = fitted(figure, words.subtitle, 9)
+    subtitle = fitted(words.subtitle, 9)
     top = 1 - (0.16 + 0.235 * lines + 0.175 * (subtitle.count("\n") + 1) + (0.36 if headings else 0.22)) / height
     figure.text(0.02, 1 - 0.12 / height, title, fontsize=13, fontweight="bold", va="top", linespacing=1.15)
     figure.text(0.02, 1 - (0.17 + 0.235 * lines) / height, subtitle, fontsize=9, color=MUTED, va="top")
-    notes = fitted(figure, f"{words.notes} {caption}".strip(), 6.5)
+    notes = fitted(f"{words.notes} {caption}".strip(), 6.5)
     figure.text(0.02, 0.07 / height, notes, fontsize=6.5, color=MUTED, va="bottom", linespacing=1.3)
     bottom = (0.42 + 0.13 * (notes.count("\n") + 1)) / height
     figure.subplots_adjust(left=left, right=right, top=top, bottom=bottom)
     return figure
 
 
-def fitted(figure: Figure, text: str, size: float, weight: str = "normal") -> str:
+def fitted(text: str, size: float, weight: str = "normal") -> str:
     """The text broken into lines that fit on the page."""
-    room = 0.955 * WIDTH
+    room = 0.905 * WIDTH  # screens of few dots draw small text some 6 % wider than its outlines
     lines: list[str] = []
-    for word in text.split():
+    for word in re.split(r"\s+(?!%)", text.strip()):  # a number keeps its per cent sign
         longer = f"{lines[-1]} {word}" if lines else word
-        if lines and text_inches(figure, longer, size, weight) <= room:
+        if lines and text_inches(longer, size, weight) <= room:
             lines[-1] = longer
         else:
             lines.append(word)
     return "\n".join(lines)
 
 
-def text_inches(figure: Figure, text: str, size: float, weight: str = "normal") -> float:
-    """The width of one line of text on the page."""
-    assert isinstance(figure.canvas, FigureCanvasAgg)
+def text_inches(text: str, size: float, weight: str = "normal") -> float:
+    """The width of one line of text, from the outlines of its letters: true at any resolution."""
     font = FontProperties(family=STYLE["font.family"], size=size, weight=weight)
-    width: float = figure.canvas.get_renderer().get_text_width_height_descent(text, font, False)[0]
-    return width / figure.dpi
+    points: float = text_to_path.get_text_width_height_descent(text, font, False)[0]
+    return points / 72
 
 
 def save_page(figure: Figure, folder: Path, name: str) -> list[Path]:

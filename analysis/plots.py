@@ -706,7 +706,7 @@ def _mark_key(axes: Axes, kinds: Sequence[str]) -> None:
     """A row of marks with their names above the axes; each name takes the room that it needs."""
     left = -0.12
     axes_inches = axes.get_position().width * WIDTH
-    widths = [0.05 + text_inches(axes.figure, MARKS[kind][0], 7.5) / axes_inches for kind in kinds]
+    widths = [0.05 + text_inches(MARKS[kind][0], 7.5) / axes_inches for kind in kinds]
     rows, room = [0.0], 0.0
     for width in widths:
         room += width

@@ -172,6 +172,14 @@ def test_price_lines_are_called_what_their_columns_are(several):
         assert not any(label.get_window_extent().overlaps(year) for year in years)
 
 
+def test_a_number_keeps_its_per_cent_sign():
+    """Kills: a line that begins with %."""
+    for length in range(60, 140):
+        assert not any(
+            part.startswith("%") for part in canvas.fitted("x" * length + " 10-90 % of seeds", 9).split("\n")
+        )
+
+
 def test_a_low_label_keeps_clear_of_the_years():
     """Kills: three lines of text centred on the bottom of the axes."""
     figure, (axes,) = canvas.new_page()
