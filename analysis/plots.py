@@ -157,12 +157,14 @@ def market_share_by_lab(result: Run) -> Figure:
     _percent_axis(axes)
     end, medians = stack.iloc[-1], _last_medians(result, "lab")
     top = str(end[named].idxmax()) if named else "other"
+    hidden = max((share for lab, share in medians.items() if lab not in named), default=0.0)
     words = Words(
         f"{names.get(top, top)} leads in {result.quarters[-1]} with {percent(medians.get(top, 0))} of API spend",
         "Share of spending at first-party APIs and hosts of open weights, credited to the model's developer; "
         f"{_median_words(result)}",
         f"Other labs: outside the {LARGEST_LABS} largest by mean share from {result.quarters[0]} to "
-        f"{result.quarters[-1]}, or below {percent(SMALLEST_NAMED)}. {luck_words(len(result.seeds), bands=False)}",
+        f"{result.quarters[-1]}, or below {percent(SMALLEST_NAMED)}; none has over {percent(hidden)} in the last quarter. "
+        f"{luck_words(len(result.seeds), bands=False)}",
     )
     finish_page(figure, words, caption(result), right=0.82)
     time_axis(axes, x)

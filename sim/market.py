@@ -564,11 +564,6 @@ class Market(mesa.Model):
         """Knowledge of the most knowledgeable lab of earlier quarters, at least the reference model's maker's, 0."""
         return max([0.0, *(x.knowledge for x in self.active_labs if x.entry < lab.entry)])
 
-    def capability_of(self, model: ReleasedModel) -> float:
-        """Capability today of a model on the shelf."""
-        row = self.catalogue.row_of[model.id]
-        return float(self.catalogue.capability[row])
-
     def lab_column(self, name: str) -> Floats:
         """A number of every lab's parameters by position; 0 for the community."""
         return np.array([float(getattr(lab.parameters, name)) for lab in self.roster] + [0.0])

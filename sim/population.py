@@ -218,14 +218,13 @@ class Population:
 
     # ---- a quarter in the life of workloads
 
-    def adopt(self, quarter: int, new_shares: Floats) -> Ints:
-        """Enterprises whose rank the adoption share of their segment has passed; their first workload begins."""
-        e, w = self.enterprises, self.workloads
+    def adopt(self, quarter: int, new_shares: Floats) -> None:
+        """Enterprises whose rank the adoption share of their segment has passed adopt; their first workload begins."""
+        e = self.enterprises
         self.adoption = new_shares
         newcomers = np.flatnonzero(~e.adopted & (e.rank < new_shares[e.segment]))
         e.adopted[newcomers] = True
         self._begin(e.slots[newcomers], quarter)
-        return newcomers if w.count else newcomers[:0]
 
     def arrive(self, quarter: int) -> None:
         """Empty slots of adopters become pilots with the annual probability `demand.workload_arrival`."""

@@ -115,7 +115,11 @@ LAB_COLUMNS: tuple[Column, ...] = (
     Column("cash_usd", "USD", "cash at quarter end"),
     Column("debt_usd", "USD", "trade debt at quarter end"),
     Column("compute_credit_usd", "USD", "compute credits not yet used"),
-    Column("runway_quarters", "quarters", "cash over the quarter's burn; inf when cash-positive"),
+    Column(
+        "runway_quarters",
+        "quarters",
+        "cash over the quarter's burn; inf when cash-positive, null before entry and after exit",
+    ),
     Column("revenue_usd", "USD per quarter", "sum of the revenue lines; parent transfers and funding are not revenue"),
     Column("revenue_api_usd", "USD per quarter", "own API sales"),
     Column("revenue_private_usd", "USD per quarter", "private deployments"),
