@@ -163,8 +163,8 @@ def market_share_by_lab(result: Run) -> Figure:
         "Share of spending at first-party APIs and hosts of open weights, credited to the model's developer; "
         f"{_median_words(result)}",
         f"Other labs: outside the {LARGEST_LABS} largest by mean share from {result.quarters[0]} to "
-        f"{result.quarters[-1]}, or below {percent(SMALLEST_NAMED)}; none has over {percent(hidden)} in the last quarter. "
-        f"{luck_words(len(result.seeds), bands=False)}",
+        f"{result.quarters[-1]}, or below {percent(SMALLEST_NAMED)}; the largest has {percent(hidden)} at the "
+        f"end. {luck_words(len(result.seeds), bands=False)}",
     )
     finish_page(figure, words, caption(result), right=0.82)
     time_axis(axes, x)

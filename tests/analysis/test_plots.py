@@ -152,7 +152,7 @@ def test_caption_says_how_large_the_largest_of_the_others_is(several):
     """Kills: a lab hidden among the others that is larger at the end than one with a name, without a word."""
     named = plots._named_labs(plots.median_shares(several, "api_spend", "lab"))
     end = several.shares("api_spend", "lab").xs("2025Q4", level="quarter").median().drop(named)
-    assert f"none has over {100 * end.max():.0f} %" in words(plots.draw(several, "market_share_by_lab"))
+    assert f"the largest has {100 * end.max():.0f} % at the end" in words(plots.draw(several, "market_share_by_lab"))
 
 
 @pytest.mark.parametrize(
