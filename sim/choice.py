@@ -340,9 +340,8 @@ def upgrades(
     at no switching cost.
     """
     p, w = population.parameters, population.workloads
+    rows = rows[uniform[rows] < arrival_probability(p.demand.upgrade, DT)]
     model = catalogue.row_of[w.model[rows]].astype(np.int64)
-    looks = uniform[rows] < arrival_probability(p.demand.upgrade, DT)
-    rows, model = rows[looks], model[looks]
     newer = catalogue.successor[model] != model
     rows, model = rows[newer], model[newer]
     successor = catalogue.successor[model]

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import operator
 import zlib
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 STRATA = 32  # neighbours that share a stratified block
+ORDERS = 4096  # random orders of the strata to draw from, each in any rotation: much faster than shuffling every block
 LARGEST_SEED = 2**63 - 1  # tables keep seeds in 64 bits
 
 Size = int | tuple[int, ...]
@@ -74,9 +76,10 @@ class Streams:
         repel each other, so sums over similar agents vary less between seeds than with independent draws.
         """
         rows = -(-size // STRATA)
-        draws = self.generator(name, quarter).random((rows, 2, STRATA))
-        strata = draws[:, 0].argsort(axis=1)
-        return np.asarray(((strata + draws[:, 1]) / STRATA).ravel()[:size])
+        generator = self.generator(name, quarter)
+        which, shift = generator.integers(ORDERS, size=rows), generator.integers(STRATA, size=(rows, 1))
+        strata = (_orders()[which] + shift) % STRATA
+        return np.asarray(((strata + generator.random((rows, STRATA))) / STRATA).ravel()[:size])
 
     def normal(self, name: str, quarter: int, size: Size) -> NDArray[np.float64]:
         """Standard normal draws (mean 0, variance 1), float64, shape `size`."""
@@ -90,3 +93,10 @@ class Streams:
             raise ValueError(f"streams {name!r} and {other!r} have the same key: rename one of them")
         self._keys[name] = key
         return key
+
+
+@cache
+def _orders() -> NDArray[np.int64]:
+    """The orders of strata, shape (ORDERS, STRATA): the same in every run."""
+    generator = np.random.Generator(np.random.PCG64DXSM(STRATA))
+    return generator.permuted(np.tile(np.arange(STRATA), (ORDERS, 1)), axis=1)

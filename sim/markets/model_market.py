@@ -76,26 +76,20 @@ def usage_of(population: Population, catalogue: Catalogue, seen: Conditions, ser
     mode = w.mode[rows]
     kind = w.chosen_type(rows)
     budget = population.yearly_budget(rows, seen.budget_index)
-    own = own_hosting(population, rows, budget, seen)
-    in_house, at_edge = mode == SELF, mode == EDGE
-    fixed = np.where(in_house, own.infrastructure + own.operations + own.integrator, np.where(at_edge, own.edge, 0.0))
+    at_edge, private = mode == EDGE, mode == PRIVATE
     variable = catalogue.unit_cost[kind, model, mode]
     elasticity = p.demand.own_usage_elasticity if p.switches.usage_elasticity else 0.0
-    going = _clearing_prices(
-        seen.going_price, kind, budget * w.weight[rows], np.where(at_edge, 0.0, variable), elasticity
-    )
-    price = np.where(at_edge, going[kind], variable)  # at the edge no token has a price: volume is that of the budget
-    tokens = usage_volume(budget, price, going[kind], elasticity) * DT * w.weight[rows]
-    bill = tokens * variable
     part = DT * w.weight[rows]
-    full = scale_of_fixed_cost(budget, p.hosting.fixed_cost_reference, p.hosting.fixed_cost_scale)
-    invested = np.where(w.moved_in[rows], full * seen.fixed_cost_index * p.hosting.up_front * w.weight[rows], 0.0)
-    private = mode == PRIVATE
+    going = _clearing_prices(seen.going_price, kind, budget * part, np.where(at_edge, 0.0, variable), elasticity)
+    price = np.where(at_edge, going[kind], variable)  # at the edge no token has a price: volume is that of the budget
+    tokens = usage_volume(budget, price, going[kind], elasticity) * part
+    bill = tokens * variable
     hosting = np.where(mode == HOSTED, bill, 0.0)
-    running = np.where(in_house, bill + fixed * part, np.where(at_edge, own.edge * part, 0.0))
+    infrastructure, operations, integration = _own_bills(population, rows, budget, bill, seen)
     production = w.stage[rows] == PRODUCTION
     rate = np.where(production & catalogue.is_open[model], service_rates[catalogue.lab[model]], 0.0)
-    access = np.where(private, tokens * catalogue.price[model], np.where(mode == API, bill, 0.0))
+    list_price = tokens * catalogue.price[model]
+    access = np.where(private, list_price, np.where(mode == API, bill, 0.0))
     return Usage(
         row=rows,
         enterprise=w.enterprise[rows],
@@ -106,15 +100,37 @@ def usage_of(population: Population, catalogue: Catalogue, seen: Conditions, ser
         weight=w.weight[rows],
         tokens=tokens,
         first_party=access,
-        fee=np.where(private, tokens * catalogue.price[model] * p.hosting.private_fee, 0.0),
+        fee=np.where(private, list_price * p.hosting.private_fee, 0.0),
         hosting=hosting,
-        infrastructure=np.where(in_house, bill + own.infrastructure * part + invested, 0.0),
-        operations=np.where(in_house, own.operations * part, 0.0),
-        integration=np.where(in_house, own.integrator * part, np.where(at_edge, own.edge * part, 0.0)),
-        services=rate * (hosting + running),
+        infrastructure=infrastructure,
+        operations=operations,
+        integration=integration,
+        services=rate * (hosting + infrastructure + operations + integration),
         going=going,
         budget=budget * part,
     )
+
+
+def _own_bills(
+    population: Population, rows: Ints, budget: Floats, bill: Floats, seen: Conditions
+) -> tuple[Floats, Floats, Floats]:
+    """USD this quarter of running weights oneself, for each row: infrastructure, operations, integration.
+
+    Own servers pay their compute (`bill`), the fixed cost and, in the quarter of the move, the up-front investment.
+    """
+    w, h = population.workloads, population.parameters.hosting
+    mode = w.mode[rows]
+    mine = np.flatnonzero((mode == SELF) | (mode == EDGE))
+    own = own_hosting(population, rows[mine], budget[mine], seen)
+    weight, house = w.weight[rows[mine]], mode[mine] == SELF
+    full = scale_of_fixed_cost(budget[mine], h.fixed_cost_reference, h.fixed_cost_scale) * seen.fixed_cost_index
+    columns = np.zeros((3, rows.size))
+    columns[0, mine] = house * (
+        bill[mine] + (own.infrastructure * DT + full * h.up_front * w.moved_in[rows[mine]]) * weight
+    )
+    columns[1, mine] = house * own.operations * DT * weight
+    columns[2, mine] = np.where(house, own.integrator, own.edge) * DT * weight
+    return columns[0], columns[1], columns[2]
 
 
 def _clearing_prices(
