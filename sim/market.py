@@ -378,8 +378,9 @@ class Market(mesa.Model):
             ceiling = np.array([s.adoption_ceiling for s in population.segments])
             reached = bass_step(population.adoption, d.innovation * speed, d.imitation * speed, ceiling, DT)
             population.adopt(self.quarter, np.asarray(reached))
-        population.arrive(self.quarter)
-        self.graduates = population.graduate(self.quarter)
+        luck = self.streams.even("workloads/life", self.quarter, population.workloads.count)
+        population.arrive(self.quarter, luck)
+        self.graduates = population.graduate(self.quarter, luck)
 
     def enterprises_choose(self) -> None:
         """Every due workload chooses a model and a mode; others may take a newer model of their lab."""
@@ -398,7 +399,7 @@ class Market(mesa.Model):
         lab[taken], mode[taken] = self.menu.lab[offer[taken]], self.menu.mode[offer[taken]]
         population.assign(due, model, lab, mode, self.quarter)
         if self.parameters.switches.upgrades:
-            self._upgrade(due, seen, ids)
+            self._upgrade(due, seen, ids, draws)
         self.usage = self._use()
 
     def _end_unsold(self) -> None:
@@ -419,11 +420,11 @@ class Market(mesa.Model):
         """Positions on the menu that the due workloads choose, by the population kernel."""
         return choose(self.population, due, self.menu, seen, switching, draws)
 
-    def _upgrade(self, due: Ints, seen: Conditions, ids: Ints) -> None:
+    def _upgrade(self, due: Ints, seen: Conditions, ids: Ints, draws: Floats) -> None:
+        """Workloads that did not have to choose look at newer models of their lab, with the draws the others used."""
         w = self.population.workloads
         settled = w.running
         settled[due] = False
-        draws = self.streams.even("workloads/upgrade", self.quarter, w.count)
         rows, successor = upgrades(self.population, np.flatnonzero(settled), self.catalogue, seen, draws)
         w.model[rows] = ids[successor]
 

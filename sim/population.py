@@ -226,10 +226,12 @@ class Population:
         e.adopted[newcomers] = True
         self._begin(e.slots[newcomers], quarter)
 
-    def arrive(self, quarter: int) -> None:
-        """Empty slots of adopters become pilots with the annual probability `demand.workload_arrival`."""
+    def arrive(self, quarter: int, draw: Floats) -> None:
+        """Empty slots of adopters become pilots with the annual probability `demand.workload_arrival`.
+
+        `draw`: the quarter's luck of each slot; empty slots and running pilots are never the same, so one draw serves.
+        """
         w = self.workloads
-        draw = self.streams.even("workloads/arrival", quarter, w.count)
         chance = arrival_probability(self.parameters.demand.workload_arrival, DT)
         open_slots = (w.stage == EMPTY) & self.enterprises.adopted[w.enterprise]
         self._begin(np.flatnonzero(open_slots & (draw < chance)), quarter)
@@ -240,10 +242,9 @@ class Population:
         w.stage[rows] = PILOT if self.parameters.switches.pilots else PRODUCTION
         w.due[rows] = quarter
 
-    def graduate(self, quarter: int) -> Ints:
+    def graduate(self, quarter: int, draw: Floats) -> Ints:
         """Pilots that go into production (due at once) or are given up; returns the rows of the graduates."""
         d, w = self.parameters.demand, self.workloads
-        draw = self.streams.even("workloads/graduation", quarter, w.count)
         pilots = (w.stage == PILOT) & (w.model != NO_MODEL)
         up = arrival_probability(d.graduation, DT)
         out = arrival_probability(d.pilot_end, DT)

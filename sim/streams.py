@@ -77,9 +77,11 @@ class Streams:
         """
         rows = -(-size // STRATA)
         generator = self.generator(name, quarter)
-        which, shift = generator.integers(ORDERS, size=rows), generator.integers(STRATA, size=(rows, 1))
-        strata = (_orders()[which] + shift) % STRATA
-        return np.asarray(((strata + generator.random((rows, STRATA))) / STRATA).ravel()[:size])
+        which = generator.integers(ORDERS, size=rows)
+        shift = generator.integers(STRATA, size=(rows, 1), dtype=np.uint8)
+        strata = (_orders()[which] + shift) % np.uint8(STRATA)
+        within = generator.random((rows, STRATA), dtype=np.float32)
+        return np.asarray((np.add(strata, within, dtype=np.float64) / STRATA).ravel()[:size])
 
     def normal(self, name: str, quarter: int, size: Size) -> NDArray[np.float64]:
         """Standard normal draws (mean 0, variance 1), float64, shape `size`."""
@@ -96,7 +98,7 @@ class Streams:
 
 
 @cache
-def _orders() -> NDArray[np.int64]:
+def _orders() -> NDArray[np.uint8]:
     """The orders of strata, shape (ORDERS, STRATA): the same in every run."""
     generator = np.random.Generator(np.random.PCG64DXSM(STRATA))
-    return generator.permuted(np.tile(np.arange(STRATA), (ORDERS, 1)), axis=1)
+    return generator.permuted(np.tile(np.arange(STRATA, dtype=np.uint8), (ORDERS, 1)), axis=1)

@@ -26,8 +26,8 @@ def effective_compute_oom(
     Spends in USD, the index is FLOP per USD relative to the day of the reference run. No spend gives -inf.
     """
     hardware = np.asarray(spend_usd, dtype=np.float64) * np.asarray(flop_per_usd_index)
-    with np.errstate(divide="ignore"):
-        return np.asarray(np.log10(hardware / np.asarray(reference_spend_usd)))
+    ratio = hardware / np.asarray(reference_spend_usd)
+    return np.asarray(np.log10(ratio, out=np.full(ratio.shape, -np.inf), where=ratio > 0.0))
 
 
 def capability(

@@ -140,6 +140,7 @@ def _reach(usage: Usage, weight: Floats, stick: Yardstick, position: dict[str, I
     used = np.zeros((stick.counted.shape[0], size))
     first = np.zeros_like(used)
     alone = np.unique(stick.of_lab["owner"]).size == stick.of_lab["owner"].size  # nobody owns two labs
+    count = weight.size
     for by, column in position.items():
         if by == "owner" and alone:
             for table in (used, first):
@@ -147,27 +148,24 @@ def _reach(usage: Usage, weight: Floats, stick: Yardstick, position: dict[str, I
             continue
         part = stick.keys.index(by)
         width = part.stop - part.start
-        pair = usage.enterprise * np.int64(width) + (column - part.start)
-        paid = np.bincount(pair, usage.spend).astype(np.float64, copy=False)
-        pairs = np.flatnonzero(np.bincount(pair) > 0)  # who uses it, free of charge or not; flags are fast to scan
-        who, key = np.divmod(pairs, width)
-        cell = stick.stratum[who] * width + key
-        ahead = _first_of_each(who, paid[pairs])
-        for table, rows in ((used, slice(None)), (first, ahead)):
-            counts = np.bincount(cell[rows], weight[who[rows]], strata * width).reshape(strata, width)
-            table[:, part] = stick.counted @ counts
+        cell = (column - part.start) * count + usage.enterprise
+        uses = np.bincount(cell, minlength=width * count).reshape(width, count) > 0
+        used[:, part] = stick.members @ uses.T
+        paid = np.bincount(cell, usage.spend, width * count).astype(np.float64, copy=False)
+        top = _largest(paid.reshape(width, count))
+        whole = np.where(uses.any(axis=0), weight, 0.0)
+        tops = np.bincount(stick.stratum * width + top, whole, strata * width).reshape(strata, width)
+        first[:, part] = stick.counted @ tops
     return used, first
 
 
-def _first_of_each(group: Ints, value: Floats) -> Ints:
-    """Position of the first largest value in each group of a sorted column."""
-    if group.size == 0:
-        return np.zeros(0, np.int64)
-    begins = np.append(True, group[1:] != group[:-1])
-    starts = np.flatnonzero(begins)
-    largest = np.maximum.reduceat(value, starts)[np.cumsum(begins) - 1]
-    ahead = np.flatnonzero(value == largest)
-    return np.asarray(ahead[np.append(True, group[ahead[1:]] != group[ahead[:-1]])])
+def _largest(table: Floats) -> Ints:
+    """Row of the (first) largest entry of each column; faster than argmax along the first axis."""
+    largest, row = table[0].copy(), np.zeros(table.shape[1], np.int64)
+    for i in range(1, table.shape[0]):
+        row[table[i] > largest] = i
+        np.maximum(largest, table[i], out=largest)
+    return row
 
 
 def _normalised(block: Floats, usage: Usage, stick: Yardstick) -> Floats:

@@ -173,6 +173,8 @@ def test_under_contract_nothing_changes_but_the_model(baseline: Scenario) -> Non
         w, c, p = market.population.workloads, market.catalogue, market.parameters
         due = market.population.due_rows(market.quarter)
         settled = np.setdiff1d(np.flatnonzero(w.running), due)
+        still_sold = ~np.isnan(c.unit_cost[0, c.row_of[w.model[settled]], w.mode[settled]])
+        settled = settled[(c.row_of[w.model[settled]] >= 0) & still_sold]  # others lose their model and must choose
         before = [column[settled].copy() for column in (w.lab, w.mode, w.due, w.model)]
         seen = market.conditions()
         finish_quarter(market, "enterprises_choose")
