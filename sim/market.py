@@ -28,7 +28,7 @@ from sim.reputation import fade_brands, move_brands, move_seats
 from sim.scenario import Scenario, require_scenario
 from sim.shocks import Calendar, Change
 from sim.streams import Streams, checked_seed
-from sim.threads import one_blas_thread
+from sim.threads import undisturbed
 from sim.trends import Trends
 
 Floats = NDArray[np.float64]
@@ -74,7 +74,7 @@ class Market(mesa.Model):
         """One quarter of the market. Raises RuntimeError after the last one."""
         if self.quarter > self.last_quarter:
             raise RuntimeError(f"the run ended in {quarter_label(self.last_quarter)}; a longer one needs a later until")
-        with one_blas_thread():
+        with undisturbed():
             self.open_books()
             self.apply_shocks_and_advance_trends()
             self.labs_plan_and_train()
