@@ -236,27 +236,24 @@ class Lab(mesa.Agent):
 
     # ---- releases
 
-    def release_due(self, tier: Tier) -> bool:
-        """Whether the run in a tier is finished: after the shortest interval, with the chance that gives the mean."""
+    def chance_of_release(self, tier: Tier) -> float:
+        """Chance that the run in a tier is finished this quarter; the first one of a tier is."""
         t = self.model.parameters.technology
         policy = self.parameters.tiers.get(tier)
         now = self.model.quarter
         if policy is None or now < quarter_number(policy.start):
-            return False
+            return 0.0
         last = self.last_release.get(tier)
         if last is None:
-            return True
+            return 1.0
         mean = t.flagship_interval if tier == "flagship" else t.small_interval
-        chance = release_chance(now - last, t.minimum_interval, mean)
-        if chance in (0.0, 1.0):
-            return chance == 1.0
-        return bool(self.model.streams.generator(f"lab/{self.id}/release/{tier}", now).random() < chance)
+        return release_chance(now - last, t.minimum_interval, mean)
 
-    def finish_run(self, tier: Tier) -> ReleasedModel | None:
-        """The model that a run finished now would give; None when it would not beat what the lab serves."""
+    def finish_run(self, tier: Tier, luck: float) -> ReleasedModel | None:
+        """The model of a run finished now, `luck` a standard normal; None if it would not beat what the lab serves."""
         run = self.plan.run if self._leads(tier) and self.last_release else self.plan.last
         oom = self._hardware_oom(run.compute)
-        quality = self._capability(oom, tier)
+        quality = self._capability(oom, tier, luck)
         serving = self.serving_cost_of(oom, tier)
         rival = self._newest(tier)
         if rival is not None and quality <= rival.base_capability + RELEASE_GAIN:
@@ -289,13 +286,11 @@ class Lab(mesa.Agent):
         reference = self.model.parameters.technology.training_cost_initial
         return float(effective_compute_oom(max(compute, 1.0), 1.0, reference))
 
-    def _capability(self, oom: float, tier: Tier) -> float:
+    def _capability(self, oom: float, tier: Tier, luck: float) -> float:
         """Capability of a run of this compute today; a small model is a distilled flagship."""
         t, s = self.model.parameters.technology, self.model.parameters.switches
-        noise = 0.0
-        if s.run_noise and self.last_release:  # what it enters with is known
-            draw = self.model.streams.generator(f"lab/{self.id}/run/{tier}", self.model.quarter)
-            noise = float(draw.standard_normal()) * t.run_noise
+        noisy = s.run_noise and self.last_release  # what it enters with is known
+        noise = luck * t.run_noise if noisy else 0.0
         share = t.distillation if s.distillation else 0.0
         whole = float(capability(oom, self.knowledge, self.model.teacher, share, noise))
         return whole - (t.small_lag if tier == "small" else 0.0)
@@ -316,7 +311,12 @@ class Lab(mesa.Agent):
 
     def release(self) -> list[ReleasedModel]:
         """The models of every tier whose run is finished this quarter."""
-        done = [self.finish_run(tier) for tier in TIERS if self.release_due(tier)]
+        chances = [self.chance_of_release(tier) for tier in TIERS]
+        if not any(chances):
+            return []
+        draw = self.model.streams.generator(f"lab/{self.id}/release", self.model.quarter)
+        ends, luck = draw.random(len(TIERS)), draw.standard_normal(len(TIERS))
+        done = [self.finish_run(tier, float(luck[i])) for i, tier in enumerate(TIERS) if ends[i] < chances[i]]
         return [fresh for fresh in done if fresh is not None]
 
     def add_model(self, fresh: ReleasedModel) -> None:

@@ -148,6 +148,8 @@ def _reach(usage: Usage, weight: Floats, stick: Yardstick, position: dict[str, I
             continue
         part = stick.keys.index(by)
         width = part.stop - part.start
+        if by == "segment":  # an enterprise is of one segment
+            continue
         cell = (column - part.start) * count + usage.enterprise
         uses = np.bincount(cell, minlength=width * count).reshape(width, count) > 0
         used[:, part] = stick.members @ uses.T
@@ -156,6 +158,10 @@ def _reach(usage: Usage, weight: Floats, stick: Yardstick, position: dict[str, I
         whole = np.where(uses.any(axis=0), weight, 0.0)
         tops = np.bincount(stick.stratum * width + top, whole, strata * width).reshape(strata, width)
         first[:, part] = stick.counted @ tops
+    using = np.where(np.bincount(usage.enterprise, minlength=count) > 0, weight, 0.0)
+    whole = np.bincount(stick.stratum // len(REGIONS) * strata + stick.stratum, using, len(stick.segment) * strata)
+    for table in (used, first):
+        table[:, stick.segment] = stick.counted @ whole.reshape(-1, strata).T
     return used, first
 
 
