@@ -9,6 +9,7 @@ from itertools import takewhile
 import numpy as np
 import pandas as pd
 
+from analysis.bench import VERBS
 from sim.market import Market
 from sim.parameters import Parameters
 from sim.records import Records
@@ -16,20 +17,6 @@ from sim.scenario import Scenario
 
 Edit = Callable[[Parameters], None]
 
-VERBS = (
-    "open_books",
-    "apply_shocks_and_advance_trends",
-    "labs_plan_and_train",
-    "labs_release_and_retire",
-    "labs_post_prices",
-    "enterprises_adopt",
-    "enterprises_choose",
-    "settle_invoices",
-    "investors_fund_labs",
-    "labs_exit",
-    "check_identities",
-    "record",
-)
 # Sizes of rounding errors: they follow the order in which accounts were opened, and nothing follows them.
 ROUNDING = ("identity_residual_usd", "identity_gate_usd")
 
