@@ -10,12 +10,13 @@ from scipy.special import ndtri
 from sim.agents.enterprise import Enterprise
 from sim.agents.investor import Investor
 from sim.agents.lab import ACTIVE, EXITED, NOT_ENTERED, Accounts, Lab, ReleasedModel
+from sim.audit import IdentityResidual, require_identities
 from sim.choice import Conditions, choose, upgrades
 from sim.economics.adoption import bass_step
 from sim.economics.technology import knowledge_step
 from sim.frontier import Frontier, leaked_knowledge, served_capability
 from sim.installed_base import install
-from sim.journal import IdentityResidual, Journal, require_identities
+from sim.journal import Journal
 from sim.markets import control, funding, invoices
 from sim.markets.menu import Catalogue, Menu, catalogue_of, menu_of
 from sim.markets.model_market import Usage, believed_demand, exposures, new_prices, submarkets, usage_of
