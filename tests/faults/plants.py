@@ -111,6 +111,11 @@ def grant_shares(register: Register, lab: str, holder: str, shares: float) -> No
     register._tables[lab].add(holder, shares)
 
 
+def inflate_total(register: Register, lab: str, factor: float) -> None:
+    """The number of all shares grows and nobody holds the new ones."""
+    register._tables[lab].outstanding *= factor
+
+
 def forget_new_shares(register: Register, lab: str) -> None:
     """A round's money is noted, but its shares are never issued: the old holders keep all."""
     for entry in (e for e in register._now.entries if e.lab == lab and e.kind == "issued"):

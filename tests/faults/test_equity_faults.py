@@ -140,6 +140,12 @@ FAULTS = {
         "openai",
         0.75 - 0.75 * 0.9 * 1.2 / 1.2,
     ),
+    "shares that nobody holds": (
+        lambda j, r: plants.inflate_total(r, "openai", 1.25),
+        TABLES,
+        "openai",
+        0.2,
+    ),
     "shares from nowhere": (
         lambda j, r: plants.grant_shares(r, "openai", "a16z", 4 / 3),
         {"share register roll-forward"},
