@@ -35,7 +35,7 @@ TRACE = "MOATSIM_TRACE"  # environment variable: print the trace of an unexpecte
 
 # Names of commands to come.
 RESERVED = (
-    *("sweep", "report", "compare", "explain", "score", "backtest"),
+    *("sweep", "report", "compare", "score", "backtest"),
     *("fit", "posterior", "sensitivity", "discover", "app"),
 )
 
@@ -236,6 +236,38 @@ def plot(
         _print_json({"figures": [str(path) for path in paths]})
     else:
         print("\n".join(str(path) for path in paths))
+
+
+@app.command()
+def explain(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A run folder.")],
+    lab: Annotated[str, typer.Option("--lab", metavar="ID", help="The lab whose story is told.")],
+    quarter: Annotated[
+        str | None,
+        typer.Option("--quarter", metavar="Q", help="Only this quarter, with the lab's row before and after."),
+    ] = None,
+    replication: Annotated[
+        int | None, typer.Option("--replication", metavar="N", help="Seed; the first of the run when left out.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Tell a lab's story: each decision, the numbers it saw, and what followed."""
+    from analysis import explain as tell
+
+    try:
+        tables = tell.read_tables(folder)
+        if quarter is None:
+            told = tell.story(tables, lab, replication)
+            text = tell.as_text
+        else:
+            told = tell.moment(tables, lab, quarter, replication)
+            text = tell.moment_text
+    except tell.ExplainError as error:
+        raise InputError(str(error)) from None
+    if as_json:
+        _print_json(tell.as_json(told))
+    else:
+        print(text(told))
 
 
 # ---- input ----
@@ -584,13 +616,13 @@ def main() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = FAILED
     except Exception as error:  # never a traceback: whatever it is becomes a message and a code
-        code = _explain(error)
+        code = _report_error(error)
     if code == INTERRUPTED:
         _say("moatsim: interrupted")
     sys.exit(code if isinstance(code, int) else DONE)
 
 
-def _explain(error: Exception) -> int:
+def _report_error(error: Exception) -> int:
     """Print an error in one to three lines; the exit code it stands for."""
     from sim.runs.folder import FolderBusyError, FolderError
     from sim.scenario import ScenarioError

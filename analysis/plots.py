@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from textwrap import shorten
 
 import matplotlib
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.colors import BoundaryNorm, ListedColormap
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, PercentFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
+from analysis import consolidation
 from analysis.canvas import (
     STYLE,
-    WIDTH,
     Floats,
     Label,
     Words,
@@ -30,12 +28,11 @@ from analysis.canvas import (
     quantile,
     save_page,
     say_nothing,
-    text_inches,
     time_axis,
     years,
 )
 from analysis.palette import ACCENT, INK, MUTED, OPENNESS, REGION_AND_OPENNESS, SERIES, ink, lab_colour, on
-from sim import __version__
+from analysis.reading import caption, dollars, lab_names, percent, percent_axis, seeds_of, shares_of
 from sim.runs.results import Run
 
 LARGEST_LABS = 12  # by mean share over the run, drawn by name in the stacked chart; the rest is "other labs"
@@ -71,63 +68,12 @@ YARDSTICKS = (
 # ---- reading the run ----
 
 
-def seeds_of(result: Run, column: str, table: str = "market") -> Floats:
-    """A column of the market as an array (quarter, seed)."""
-    wide = result.table(table).pivot(index="quarter", columns="replication", values=column)
-    return wide.reindex(index=list(result.quarters), columns=list(result.seeds)).to_numpy(dtype=np.float64)
-
-
-def shares_of(result: Run, lens: str, by: str, population: str = "all") -> tuple[list[str], np.ndarray]:
-    """Keys, and shares as an array (quarter, key, seed)."""
-    wide = result.shares(lens, by, population)
-    shape = (len(result.seeds), len(result.quarters), wide.shape[1])
-    return list(wide.columns), np.moveaxis(wide.to_numpy(dtype=np.float64).reshape(shape), 0, 2)
-
-
 def median_shares(result: Run, lens: str, by: str) -> pd.DataFrame:
     """Median over the seeds of each key's share, scaled to sum to 1 in each quarter."""
     keys, values = shares_of(result, lens, by)
     median = np.nan_to_num(quantile(values, 0.5))
     total = median.sum(axis=1, keepdims=True)
     return pd.DataFrame(np.divide(median, total, where=total > 0, out=np.zeros_like(median)), result.quarters, keys)
-
-
-def lab_names(result: Run) -> dict[str, str]:
-    """The name for people of each lab id."""
-    labs = result.table("labs")
-    named = dict(zip(labs["lab"], labs["name"], strict=True))
-    return {**named, "community": "old open weights", "other": "other labs"}
-
-
-def caption(result: Run, drawn: int | None = None) -> str:
-    """Scenario, seeds, version: what it takes to make the figure again. drawn: the one seed that the figure shows."""
-    seeds = result.seeds
-    if len(seeds) == 1:
-        text = f"seed {seeds[0]}"
-    elif list(seeds) == list(range(seeds[0], seeds[-1] + 1)):
-        text = f"seeds {seeds[0]}-{seeds[-1]}"
-    else:
-        text = "seeds " + ", ".join(map(str, seeds))
-    if drawn is not None and len(seeds) > 1:
-        text = f"seed {drawn} drawn, of {text}"
-    return f"Simulation: moatsim {__version__}, scenario “{result.scenario.title}” ({result.scenario.name}), {text}."
-
-
-def percent(share: float) -> str:
-    """A share in words of a headline."""
-    return f"{100 * share:.0f} %"
-
-
-def dollars(value: float, _position: object = None) -> str:
-    """US dollars as an axis prints them."""
-    for size, unit in ((1e12, "tn"), (1e9, "bn"), (1e6, "m"), (1e3, "k")):
-        if abs(value) >= 0.9995 * size:
-            return f"${value / size:,.3g} {unit}"
-    return f"${value:,.3g}"
-
-
-def _percent_axis(axes: Axes) -> None:
-    axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0, symbol=" %"))
 
 
 def _last(values: Floats) -> float:
@@ -154,7 +100,7 @@ def market_share_by_lab(result: Run) -> Figure:
         _bar(axes, x[0], stack.iloc[0].to_numpy(), colours)
     axes.set_ylim(0, 1)
     axes.grid(False)
-    _percent_axis(axes)
+    percent_axis(axes)
     end, medians = stack.iloc[-1], _last_medians(result, "lab")
     top = str(end[named].idxmax()) if named else "other"
     hidden = max((share for lab, share in medians.items() if lab not in named), default=0.0)
@@ -234,7 +180,7 @@ def market_share_fan(result: Run) -> Figure:
             f"{names.get(keys[key], keys[key])}  {100 * medians[-1, key]:.0f}{several} %",
             loc="left", fontsize=9.5, fontweight="bold", color=ink(colour), pad=4,
         )  # fmt: skip
-        _percent_axis(axes)
+        percent_axis(axes)
     for axes in panels[len(ranking) :]:
         axes.set_axis_off()
     leader = keys[ranking[0]]
@@ -267,7 +213,7 @@ def openness(result: Run) -> Figure:
         _bar(left, x[0], shares[order].iloc[0].to_numpy(), colours)
     left.grid(False)
     left.set_ylim(0, 1)
-    _percent_axis(left)
+    percent_axis(left)
     median = fan(right, x, seeds_of(result, "open_share"), OPENNESS["open"])
     right.tick_params(labelleft=True)
     words = Words(
@@ -309,7 +255,7 @@ def lenses(result: Run) -> Figure:
         labels.append(Label(_last(median), name, colour))
         lines.append(median)
     axes.set_ylim(0, 1)
-    _percent_axis(axes)
+    percent_axis(axes)
     finite = [end for end in map(_last, lines) if np.isfinite(end)]
     spread = f"{100 * min(finite):.0f} to {100 * max(finite):.0f} %" if finite else "nothing"
     words = Words(
@@ -524,211 +470,6 @@ def _times(factor: float) -> str:
     return f"{float(f'{factor:.2g}'):,.0f} times" if factor >= 10 else f"{factor:.1f} times"
 
 
-# ---- money and events ----
-
-RUNWAY_BOUNDS = (0, 2, 4, 8, 12, 1e6, 2e6)  # quarters; the last class is inf
-RUNWAY_NAMES = ("under 2", "2-4", "4-8", "8-12", "over 12", "cash-positive")
-RUNWAY_COLOURS = ("#8c1500", "#e0674c", "#f4b78f", "#dfe7d6", "#8fbcab", "#3f90da")
-
-
-def runway(result: Run) -> Figure:
-    """Heat map: quarters of cash each lab has left."""
-    table, active = _runway_table(result)
-    figure, (axes,) = new_page(height=6.6)
-    x = years(result.quarters)
-    names = lab_names(result)
-    short = int((table.iloc[:, -1] < 4).sum()) if len(table) else 0
-    words = Words(
-        f"{_count(short, 'lab')} {'have' if short > 1 else 'has'} less than a year of cash in {result.quarters[-1]}",
-        "Cash over the quarter's burn, in quarters; "
-        + (
-            "one seed"
-            if len(result.seeds) == 1
-            else f"median of {len(result.seeds)} seeds, labs active in most of them"
-        ),
-        "White: not yet in the market or gone. Cash-positive: revenue, transfers included, covers costs.",
-    )
-    finish_page(figure, words, caption(result), left=0.165, headings=True)
-    if not len(table):
-        say_nothing(axes, "no lab was active")
-        return figure
-    cells = np.where(np.isinf(table.to_numpy()), 1.5e6, np.clip(table.to_numpy(), 0, 9e5))
-    colours = ListedColormap(RUNWAY_COLOURS)
-    edges = np.concatenate([[x[0] - 0.25], x])
-    mesh = np.ma.masked_where(~active | np.isnan(cells), cells)
-    axes.pcolormesh(
-        edges, np.arange(len(table) + 1), mesh, cmap=colours, norm=BoundaryNorm(RUNWAY_BOUNDS, 6), edgecolors="white",
-        lw=0.4,
-    )  # fmt: skip
-    axes.set_yticks(np.arange(len(table)) + 0.5, [names.get(lab, lab) for lab in table.index], fontsize=7.5, color=INK)
-    axes.set_ylim(len(table), 0)
-    axes.grid(False)
-    axes.spines[["left", "bottom"]].set_visible(False)
-    time_axis(axes, x)
-    axes.set_xlim(edges[0], edges[-1])
-    _colour_key(axes, RUNWAY_NAMES, RUNWAY_COLOURS)
-    return figure
-
-
-def _runway_table(result: Run) -> tuple[pd.DataFrame, np.ndarray]:
-    """Median runway (lab, quarter) over the seeds in which the lab is active, and where it is active in most."""
-    labs = result.table("labs")
-    alive = labs[labs["status"] == "active"]
-    count = alive.groupby(["lab", "quarter"]).size().unstack().reindex(columns=list(result.quarters))
-    # "lower" keeps a median between a number and infinity from becoming infinite.
-    grouped = alive.groupby(["lab", "quarter"])["runway_quarters"]
-    middle = grouped.quantile(0.5, interpolation="lower").unstack().reindex(columns=list(result.quarters))
-    order = labs.groupby("lab")["revenue_usd"].sum().reindex(middle.index).sort_values(ascending=False).index
-    return middle.loc[order], (count.loc[order] * 2 > len(result.seeds)).to_numpy()
-
-
-def _colour_key(axes: Axes, names: Sequence[str], colours: Sequence[str]) -> None:
-    """A row of named colours above the axes."""
-    for number, (name, colour) in enumerate(zip(names, colours, strict=True)):
-        left = number / len(names)
-        axes.add_patch(_swatch(axes, left, colour))
-        axes.text(left + 0.028, 1.022, name, transform=axes.transAxes, fontsize=8, va="center", color=MUTED)
-
-
-def _swatch(axes: Axes, left: float, colour: str) -> matplotlib.patches.Rectangle:
-    return matplotlib.patches.Rectangle(
-        (left, 1.012), 0.02, 0.02, transform=axes.transAxes, color=colour, clip_on=False
-    )
-
-
-def _count(count: int, noun: str) -> str:
-    """A small number in words at the head of a sentence."""
-    numbers = ("No", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine")
-    return f"{numbers[count] if count < len(numbers) else count} {noun}{'s' if count > 1 else ''}"
-
-
-# kind: (name, marker, colour, size)
-MARKS: dict[str, tuple[str, str, str, float]] = {
-    "release": ("release", "|", "#717581", 36),
-    "entry": ("entry", ">", "#3f90da", 34),
-    "open": ("opens weights", "o", "#2f8f8b", 30),
-    "close": ("closes weights", "s", "#832db6", 24),
-    "paywall": ("paywall", "P", "#832db6", 36),
-    "round": ("funding round (larger: more USD)", "o", "#ffa90e", 0),
-    "failed_round": ("failed round", "x", "#e76300", 32),
-    "pivot": ("pivot", "D", "#a96b59", 22),
-    "restructuring": ("restructuring", "d", "#a96b59", 26),
-    "acquihire": ("acqui-hire", "<", "#bd1f01", 34),
-    "merger": ("merger", "*", "#bd1f01", 60),
-    "blocked_merger": ("blocked merger", "*", "#94a4a2", 60),
-    "winddown": ("wind-down", "X", "#bd1f01", 42),
-    "shock": ("shock", "v", "#1f2328", 34),
-}
-
-
-QUARTER = 0.25  # of a year
-SHOCK_ROW = "shock: "  # begins the row of a shock in the timeline; no lab id has a colon
-
-
-def timeline(result: Run) -> Figure:
-    """What happened to whom in the first seed."""
-    seed = result.seeds[0]
-    events = result.table("events")
-    events = events[events["replication"] == seed]
-    names = lab_names(result)
-    x = years(result.quarters)
-    figure, (axes,) = new_page(height=6.6)
-    exits = events["kind"].isin(["winddown", "acquihire", "merger"]).sum()
-    rounds = events.loc[events["kind"] == "round", "amount_usd"].sum()
-    span = f"{result.quarters[0]} to {result.quarters[-1]}"
-    words = Words(
-        f"One simulated history (seed {seed}): {_count(int(exits), 'exit').lower()}, {dollars(rounds)} raised"
-        if len(events)
-        else "No events in this run",
-        f"Events by lab in one seed, {span}; another seed gives another history",
-        "Entries stand at the start of their quarter, all else at its end; shocks are dated by the scenario.",
-    )
-    finish_page(figure, words, caption(result, seed), left=0.165, headings=True)
-    if not len(events):
-        say_nothing(axes, f"seed {seed} has no events")
-        return figure
-    events = _in_rows(events)
-    rows = list(dict.fromkeys(events["row"]))
-    _draw_events(axes, events, rows, dict(zip(result.quarters, x, strict=True)))
-    shocks = [row for row in rows if row.startswith(SHOCK_ROW)]
-    ticks = ["shocks" if row in shocks[:1] else "" if row in shocks else names.get(row, row) for row in rows]
-    axes.set_yticks(range(len(rows)), ticks, fontsize=7.5, color=INK)
-    axes.set_ylim(len(rows) - 0.4, -0.6)
-    axes.spines["left"].set_visible(False)
-    time_axis(axes, x)
-    axes.set_xlim(x[0] - 0.35, x[-1] + 0.2)
-    _name_shocks(axes, events, rows, dict(zip(result.quarters, x, strict=True)))
-    _mark_key(axes, [kind for kind in MARKS if (events["kind"] == kind).any()])
-    return figure
-
-
-def _in_rows(events: pd.DataFrame) -> pd.DataFrame:
-    """Events with their row of the timeline: labs in the order of their first events, then a row for each shock."""
-    labs = events.sort_values(["quarter", "lab"], kind="stable")
-    shock = labs["kind"] == "shock"
-    rows = labs["lab"].where(~shock, SHOCK_ROW + labs["cause"].map(_shock_name))
-    return pd.concat([labs.assign(row=rows)[~shock], labs.assign(row=rows)[shock]])
-
-
-def _shock_name(cause: str) -> str:
-    """The title of a shock, which its cause carries in brackets at the end, or what it changes; short."""
-    _, bracket, title = cause.partition(" (")
-    return shorten(title.removesuffix(")") if bracket else cause, SHOCK_LETTERS, placeholder=" …")
-
-
-def _name_shocks(axes: Axes, events: pd.DataFrame, rows: Sequence[str], when: Mapping[str, float]) -> None:
-    """Each shock's name beside its marks, on the side where there is room."""
-    middle = sum(axes.get_xlim()) / 2
-    for row, dates in events[events["kind"] == "shock"].groupby("row")["quarter"]:
-        first, last = when[dates.min()], when[dates.max()]
-        right = first < middle
-        axes.annotate(
-            str(row).removeprefix(SHOCK_ROW), (last if right else first, rows.index(row)),
-            xytext=(6 if right else -6, 0), textcoords="offset points", ha="left" if right else "right", va="center",
-            fontsize=7.5, color=INK, bbox={"boxstyle": "square,pad=0.1", "fc": "white", "ec": "none"}, zorder=30,
-        )  # fmt: skip
-
-
-def _draw_events(axes: Axes, events: pd.DataFrame, rows: Sequence[str], when: Mapping[str, float]) -> None:
-    place = {name: row for row, name in enumerate(rows)}
-    for order, kind in enumerate(("round", *(kind for kind in MARKS if kind != "round"))):
-        chosen = events[events["kind"] == kind]
-        _, marker, colour, size = MARKS[kind]
-        areas: float | np.ndarray = size
-        if kind == "round":
-            areas = np.clip(14 * np.sqrt(chosen["amount_usd"].to_numpy() / 1e8), 10, 420)
-        at = chosen["quarter"].map(when).to_numpy(np.float64) - (QUARTER if kind == "entry" else 0.0)
-        axes.scatter(
-            at, chosen["row"].map(place).to_numpy(np.float64), s=areas, marker=marker, color=colour,
-            alpha=0.55 if kind == "round" else 1.0, lw=1.3 if marker in "|x" else 0, zorder=2 + order,
-        )  # fmt: skip
-
-
-def _mark_key(axes: Axes, kinds: Sequence[str]) -> None:
-    """A row of marks with their names above the axes; each name takes the room that it needs."""
-    left = -0.12
-    axes_inches = axes.get_position().width * WIDTH
-    widths = [0.05 + text_inches(MARKS[kind][0], 7.5) / axes_inches for kind in kinds]
-    rows, room = [0.0], 0.0
-    for width in widths:
-        room += width
-        if room > 1.12:
-            rows.append(0.0)
-            room = width
-    position, row = left, 0
-    for kind, width in zip(kinds, widths, strict=True):
-        if position + width > 1.0 + 1e-9 and position > left:
-            position, row = left, row + 1
-        name, marker, colour, size = MARKS[kind]
-        height = 1.02 + 0.032 * (len(rows) - 1 - row)
-        axes.scatter(
-            [position], [height], s=min(size or 36, 40), marker=marker, color=colour, transform=axes.transAxes,
-            clip_on=False, lw=1.3 if marker in "|x" else 0,
-        )  # fmt: skip
-        axes.text(position + 0.016, height, name, transform=axes.transAxes, fontsize=7.5, va="center", color=MUTED)
-        position += width
-
-
 FIGURES: dict[str, Callable[[Run], Figure]] = {
     "market_share_by_lab": market_share_by_lab,
     "market_share_fan": market_share_fan,
@@ -738,8 +479,7 @@ FIGURES: dict[str, Callable[[Run], Figure]] = {
     "gap": gap,
     "training_cost": training_cost,
     "price_frontier": price_frontier,
-    "runway": runway,
-    "timeline": timeline,
+    **consolidation.FIGURES,
 }
 
 

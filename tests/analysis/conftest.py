@@ -9,6 +9,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))  # worker processes look for fake_market there too
 
+import fake_consolidation
 import fake_market
 
 from sim import load_scenario, runs
@@ -52,3 +53,15 @@ def single(scenario):
 def moment(scenario):
     """One seed, one quarter."""
     return _run(scenario, seed=4, until="2023Q1")
+
+
+@pytest.fixture(scope="session")
+def controlled(scenario):
+    """Four seeds, six years, with money and control: rounds, stakes, exits, entrants, causes of HHI."""
+    return fake_consolidation.with_control(_run(scenario, seeds=range(4, 8), until="2028Q4"))
+
+
+@pytest.fixture(scope="session")
+def quiet(scenario):
+    """As `controlled` with one seed in which no lab exits."""
+    return fake_consolidation.with_control(_run(scenario, seed=4, until="2028Q4"), exits=False)

@@ -243,7 +243,46 @@ def test_plot_draws_again(shell):
     assert "not a run folder" in shell.err and len(shell.err.splitlines()) == 1
 
 
-@pytest.mark.parametrize("words", [["rnu"], ["check"], ["show"], ["plot"], ["sweep"], ["score"], ["--nonsense"]])
+def test_explain_tells_a_story(shell):
+    """Kills: another seed than the one named, --quarter ignored, JSON mixed with text."""
+    assert shell("run", "baseline", "--until", "2025Q1", "--workers", 1, "--replications", 2, "--seed", 4) == 0
+    assert shell("explain", "runs/baseline", "--lab", "stability") == 0
+    assert shell.out.startswith("Stability AI (stability), replication 4: European lab, independent")
+    assert "2024Q4  was wound down\n        why: runway 0.4 quarters." in shell.out and shell.err == ""
+    assert shell("explain", "runs/baseline", "--lab", "stability", "--replication", 5, "--json") == 0
+    story = json.loads(shell.out)
+    assert story["replication"] == 5 and story["ending"]["kind"] == "winddown"
+    assert shell("explain", "runs/baseline", "--lab", "stability", "--quarter", "2024Q4") == 0
+    assert "was wound down" in shell.out and "cash_usd" in shell.out and "raised" not in shell.out
+    assert shell("explain", "runs/baseline", "--lab", "stability", "--quarter", "2024Q3", "--json") == 0
+    told = json.loads(shell.out)
+    assert told["quarter"] == "2024Q3" and told["steps"] == [] and told["after"]["status"] == "active"
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["runs/baseline", "--lab", "stabilty"], "no lab 'stabilty' in replication 1; nearest: stability"),
+        (["runs/baseline", "--lab", "openai", "--quarter", "2031Q1"], "it goes from 2023Q1 to 2023Q4"),
+        (["runs/baseline", "--lab", "openai", "--replication", "9"], "no replication 9; the run has 1"),
+        (["runs/baseline"], "--lab"),
+        (["nowhere", "--lab", "openai"], "not a run folder"),
+        (["old", "--lab", "openai"], "has no table 'events'; run the scenario again"),
+    ],
+)
+def test_explain_refuses_what_is_not_there(shell, words, message):
+    """Exit 2 in one to three lines. Kills: a traceback, an empty story, a guess."""
+    folder = words[0] if words[0] != "nowhere" else "runs/baseline"
+    assert run(shell, "--replications", 1, "--out", folder) == 0
+    if folder == "old":
+        Path("old/events.parquet").unlink()
+    assert shell("explain", *words) == 2
+    assert message in shell.err and 1 <= len(shell.err.splitlines()) <= 3 and shell.out == ""
+
+
+@pytest.mark.parametrize(
+    "words", [["rnu"], ["check"], ["show"], ["plot"], ["explain"], ["sweep"], ["score"], ["--nonsense"]]
+)
 def test_usage_errors_are_short(shell, words):
     """Exit 2; reserved commands of later releases are not there as stubs. Kills: usage boxes of many lines."""
     assert shell(*words) == 2
@@ -273,12 +312,14 @@ def test_help_and_version(shell):
     assert shell.out == f"moatsim {__version__}\n"
     for words in ([], ["-h"], ["--help"]):
         assert shell(*words) == 0
-        assert all(name in shell.out for name in ("run", "check", "show", "scenarios", "schema", "plot"))
-    for name in ("run", "check", "show", "scenarios", "schema", "plot"):
+        assert all(name in shell.out for name in ("run", "check", "show", "scenarios", "schema", "plot", "explain"))
+    for name in ("run", "check", "show", "scenarios", "schema", "plot", "explain"):
         assert shell(name, "-h") == 0 and "--json" in shell.out
 
 
-@pytest.mark.parametrize("command", [[], ["run"], ["check"], ["show"], ["scenarios"], ["schema"], ["plot"]])
+@pytest.mark.parametrize(
+    "command", [[], ["run"], ["check"], ["show"], ["scenarios"], ["schema"], ["plot"], ["explain"]]
+)
 def test_help_answers_at_once(command):
     """What takes time is not loaded (`make bench` has the seconds). Kills: numpy, pandas or mesa imported for help."""
     subprocess.run([*CLI, *command, "--help"], check=True, capture_output=True)

@@ -218,54 +218,6 @@ def test_small_percents_are_not_rounded_away(share, text):
     assert plots._small_percent(share) == text
 
 
-def with_shocks(result):
-    tables = {name: result.table(name) for name in ("market", "labs", "funding", "events")}
-    events = tables["events"]
-    shocks = pd.concat([events[:1]] * 2, ignore_index=True).assign(
-        kind="shock", lab="", quarter=["2023Q2", "2025Q3"],
-        cause=["a.b: 1 -> 2 (Chips get scarce)", f"a.c: 1 -> 2 ({'a very long story ' * 9})"],
-    )  # fmt: skip
-    events = pd.concat([events, shocks], ignore_index=True)
-    return Run(result.scenario, result.seeds, tables | {"events": events}, result.cube, result.info)
-
-
-def test_timeline_names_its_seed_and_its_shocks(several):
-    """Kills: one history sold as the run's; shocks without a name, or with one that leaves the page."""
-    figure = plots.draw(with_shocks(several), "timeline")
-    figure.canvas.draw()
-    said = words(figure)
-    assert said.count("One simulated history (seed 4)") == 1 and "seed 4 drawn, of seeds 4-7" in said
-    assert "Chips get scarce" in said and "a very long …" in said
-    axes = figure.axes[0]
-    named = [t for t in axes.texts if t.get_text().startswith(("Chips", "a very"))]
-    assert len({round(t.xy[1]) for t in named}) == len(named) == 2  # a row for each
-    for text in named:
-        box = text.get_window_extent()
-        assert axes.bbox.x0 <= box.x0 and box.x1 <= axes.bbox.x1
-
-
-def test_entries_stand_at_the_start_of_their_quarter(several):
-    """Kills: a lab that enters after the quarter in which it sells."""
-    events = several.table("events")
-    entries = events[(events["kind"] == "entry") & (events["replication"] == several.seeds[0])]
-    expected = sorted(int(quarter[:4]) + (int(quarter[-1]) - 1) / 4 for quarter in entries["quarter"])
-    axes = plots.draw(several, "timeline").axes[0]
-    colour = plots.MARKS["entry"][2]
-    drawn = [c for c in axes.collections if to_hex(c.get_facecolor()[0]) == colour and len(c.get_offsets()) > 1]
-    assert [sorted(c.get_offsets()[:, 0]) for c in drawn] == [expected]
-
-
-def test_names_of_marks_do_not_touch_the_next_mark(several):
-    """Kills: a key spaced by the number of letters, with gaps and collisions."""
-    figure = plots.draw(with_shocks(several), "timeline")
-    figure.canvas.draw()
-    axes = figure.axes[0]
-    names = {mark[0] for mark in plots.MARKS.values()}
-    boxes = sorted((t.get_window_extent() for t in axes.texts if t.get_text() in names), key=lambda box: box.x0)
-    gaps = [after.x0 - before.x1 for before, after in zip(boxes, boxes[1:], strict=False)]
-    assert len(boxes) >= 4 and min(gaps) > 14 and max(gaps) - min(gaps) < 10
-
-
 def test_files_are_the_same_every_time(moment, tmp_path):
     """Kills: dates or random ids in PNG and SVG."""
     first = plots.draw_all(moment, tmp_path / "a")
