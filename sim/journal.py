@@ -1,4 +1,4 @@
-"""The double-entry journal: every payment, debt, compute credit and invoice of a run, and the identities they obey.
+"""The double-entry journal: every payment, debt, compute credit and invoice of a run.
 
 Money moves only here. Four ledgers, all in nominal USD (float64):
 
@@ -7,8 +7,8 @@ Money moves only here. Four ledgers, all in nominal USD (float64):
 - debt: trade debt, claims of a creditor on a debtor;
 - credit: compute credits, promises of an issuer to pay a supplier on behalf of the holder.
 
-A posting is a row or a batch of equally long columns. `check_quarter` recomputes every balance from the stored
-batches of the quarter and compares it with the live balances, so an entry that bypassed the journal is found.
+A posting is a row or a batch of equally long columns. `sim.audit` recomputes every balance from the stored batches of
+the quarter and compares it with the live balances, so an entry that bypassed the journal is found.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import difflib
 import math
 import operator
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Literal, NamedTuple, TypeVar
@@ -35,7 +35,6 @@ Accounts = Account | NDArray[np.integer]
 Amounts = float | NDArray[np.floating]
 Floats = NDArray[np.float64]
 Pairs = dict[tuple[int, int], float]
-Key = TypeVar("Key")
 Scalar = TypeVar("Scalar", bound=np.generic)
 Side = Literal["payer", "payee"]
 _SIDES: tuple[Side, Side] = ("payee", "payer")
@@ -46,10 +45,6 @@ Ledgers = tuple[int, ...]
 
 class JournalError(ValueError):
     """A posting that makes no sense: unknown account or purpose, negative or non-finite amount, debt overpaid."""
-
-
-class IdentityError(ArithmeticError):
-    """An accounting identity does not hold: the run's numbers cannot be trusted."""
 
 
 class Ledger(IntEnum):
@@ -97,18 +92,28 @@ PURPOSES: tuple[Purpose, ...] = (
     Purpose("training", "cost", "lab", "cloud", "compute for research and final training runs", True),
     Purpose("staff", "cost", "lab", "staff", "research and engineering pay", True),
     Purpose("sales", "cost", "lab", "staff", "sales and administration", True),
+    Purpose("severance", "cost", "lab", "staff", "pay to staff who are let go", True),
     Purpose("interest", "cost", "lab", "creditor", "interest on debt"),
     Purpose("revenue_share", "cost", "lab", "investor", "share of revenue promised to a corporate backer"),
     Purpose("debt_repayment", "financing", "debtor", "creditor", "trade debt paid back"),
     Purpose("estate", "financing", "exiting lab", "creditor", "what a creditor recovers in a wind-down"),
-    Purpose("distribution", "financing", "exiting lab or acquirer", "shareholder", "what is left, or a sale's price"),
+    Purpose("distribution", "financing", "exiting lab", "shareholder", "what is left of its estate"),
+    Purpose("licence_fee", "financing", "acquirer", "shareholder", "for team and licence of an acqui-hired lab"),
+    Purpose("purchase", "financing", "acquirer", "shareholder", "price of a lab in a cash merger"),
+    Purpose("cash_acquired", "financing", "exiting lab", "acquirer", "cash that comes with a lab taken over"),
+    Purpose("fund_distribution", "circulation", "investor", REST_OF_WORLD, "proceeds passed on to its backers"),
     Purpose("credit_redemption", "circulation", "investor", "cloud", "the issuer pays for compute bought on credits"),
     Purpose("supplier_sweep", "circulation", "supplier", REST_OF_WORLD, "suppliers spend what they earned"),
     Purpose("trade_debt", "non_cash", "debtor", "creditor", "debt that no invoice of the quarter explains"),
     Purpose("debt_relief", "non_cash", "debtor", "creditor", "debt forgiven in a restructuring"),
     Purpose("write_off", "non_cash", "debtor", "creditor", "debt lost in a wind-down"),
+    Purpose("debt_transferred", "non_cash", "exiting lab", "creditor", "its debt that a successor takes over"),
+    Purpose("debt_assumed", "non_cash", "successor", "creditor", "the same debt, now owed by the successor"),
     Purpose("compute_credit_grant", "non_cash", "issuer", "holder", "compute credits paid in as capital"),
     Purpose("compute_credit_used", "non_cash", "issuer", "holder", "compute credits redeemed"),
+    Purpose("compute_credit_transferred", "non_cash", "issuer", "exiting lab", "its credits that go to a successor"),
+    Purpose("compute_credit_received", "non_cash", "issuer", "successor", "the same credits, in its hands"),
+    Purpose("compute_credit_lapsed", "non_cash", "issuer", "holder", "credits that end with their holder"),
 )
 _CASH: Ledgers = (int(Ledger.CASH),)
 _BILLED: Ledgers = (int(Ledger.BILLED),)
@@ -116,11 +121,14 @@ _AT_ONCE: Ledgers = _BILLED + _CASH
 _DEBT: Ledgers = (int(Ledger.DEBT),)
 _CREDIT: Ledgers = (int(Ledger.CREDIT),)
 _SETTLED: Ledgers = (int(Ledger.SETTLED),)
-_CODE = {purpose.name: code for code, purpose in enumerate(PURPOSES)}
+CODE = {purpose.name: code for code, purpose in enumerate(PURPOSES)}
 _IS_CASH = tuple(purpose.line != "non_cash" for purpose in PURPOSES)
-_INVOICED = frozenset(code for code, purpose in enumerate(PURPOSES) if purpose.invoiced)
 _REDUCTIONS = frozenset(
-    _CODE[name] for name in ("debt_repayment", "estate", "debt_relief", "write_off", "compute_credit_used")
+    CODE[name]
+    for name in (
+        *("debt_repayment", "estate", "debt_relief", "write_off", "debt_transferred"),
+        *("compute_credit_used", "compute_credit_transferred", "compute_credit_lapsed"),
+    )
 )
 
 
@@ -244,7 +252,10 @@ class Journal:
         return np.arange(first, first + count, dtype=np.int32)
 
     def close_account(self, account: Account) -> None:
-        """Close an account for good (an exited lab, its estate settled): the audit finds any later posting."""
+        """Close an account for good (an exited lab, its estate settled).
+
+        The audit finds any later posting, and cash, debts, claims or compute credits that are left at it.
+        """
         books = self._current("close_account")
         closing = self.id_of(account)
         if closing in books.closed:
@@ -345,11 +356,27 @@ class Journal:
         """A creditor's recovery from the estate of an exiting debtor: cash and debt fall together."""
         self._pay_down("estate", debtor, creditor, amount)
 
+    def assume_debt(self, debtor: Account, successor: Account) -> float:
+        """Novation: the successor owes all that the debtor owed, to the same creditors; returns USD moved.
+
+        Raises JournalError, moving nothing, when the successor is the debtor or one of its creditors.
+        """
+        self._apart("debt", debtor, successor)
+        claims = self.claims(debtor)
+        if self.id_of(successor) in claims:
+            raise JournalError(f"{successor} can't owe itself: settle what {debtor} owes it first")
+        for creditor, amount in claims.items():
+            self._reduce_debt(CODE["debt_transferred"], self._row("debt_transferred", debtor, creditor, amount))
+            row = self._row("debt_assumed", successor, creditor, amount)
+            self._debt.add(*row)
+            self._post(_DEBT, CODE["debt_assumed"], row)
+        return sum(claims.values())
+
     def grant_credit(self, issuer: Account, holder: Account, amount: float) -> None:
         """Promise the holder compute worth `amount` USD."""
         row = self._row("compute_credit_grant", issuer, holder, amount)
         self._credit.add(*row)
-        self._post(_CREDIT, _CODE["compute_credit_grant"], row)
+        self._post(_CREDIT, CODE["compute_credit_grant"], row)
 
     def redeem_credit(
         self, issuer: Account, holder: Account, supplier: Account, amount: float, purpose: str = "training"
@@ -362,9 +389,28 @@ class Journal:
         usd = self._within(usd, self._credit.get(issuer_id, holder_id), ("credit", issuer_id, holder_id))
         supplier_id = self.id_of(supplier)
         self._credit.add(issuer_id, holder_id, -usd)
-        self._post(_CREDIT, _CODE["compute_credit_used"], (issuer_id, holder_id, usd))
+        self._post(_CREDIT, CODE["compute_credit_used"], (issuer_id, holder_id, usd))
         self._post(_SETTLED, _code(purpose), (holder_id, supplier_id, usd))
-        self._post_cash(_CASH, _CODE["credit_redemption"], (issuer_id, supplier_id, usd))
+        self._post_cash(_CASH, CODE["credit_redemption"], (issuer_id, supplier_id, usd))
+
+    def transfer_credit(self, holder: Account, successor: Account) -> float:
+        """Hand all of the holder's compute credits to its successor, issuer by issuer; returns USD moved.
+
+        Raises JournalError when the successor is the holder.
+        """
+        self._apart("credit", holder, successor)
+        credits = self.credit_by_issuer(holder)
+        for issuer, amount in credits.items():
+            self._change_credit("compute_credit_transferred", issuer, holder, -amount)
+            self._change_credit("compute_credit_received", issuer, successor, amount)
+        return sum(credits.values())
+
+    def lapse_credit(self, holder: Account) -> float:
+        """End all of the holder's compute credits: a wound-down lab needs no compute. Returns USD lapsed."""
+        credits = self.credit_by_issuer(holder)
+        for issuer, amount in credits.items():
+            self._change_credit("compute_credit_lapsed", issuer, holder, -amount)
+        return sum(credits.values())
 
     # ---- balances
 
@@ -420,7 +466,8 @@ class Journal:
         """Every row (of one quarter): quarter, ledger, purpose, payer, payee, amount_usd, zeros left out.
 
         In the debt ledger payer and payee are debtor and creditor, in the credit ledger issuer and holder;
-        debt_repayment, estate, debt_relief, write_off and compute_credit_used reduce the stock, others raise it.
+        debt_repayment, estate, debt_relief, write_off, debt_transferred, and compute_credit_used, _transferred and
+        _lapsed reduce the stock, others raise it.
         """
         quarters = sorted(self._books) if quarter is None else [quarter]
         names = self._names()
@@ -446,14 +493,14 @@ class Journal:
 
         In a compacted quarter a population's first id carries the sum of all its members.
         """
-        return _flows(self.books(quarter).of(Ledger.CASH, _code(purpose)), self._size)[0]
+        return in_and_out(self.books(quarter).of(Ledger.CASH, _code(purpose)), self._size)[0]
 
     def paid(self, purpose: str, quarter: int) -> Floats:
         """Cash paid for a purpose in a quarter, USD by account id.
 
         In a compacted quarter a population's first id carries the sum of all its members.
         """
-        return _flows(self.books(quarter).of(Ledger.CASH, _code(purpose)), self._size)[1]
+        return in_and_out(self.books(quarter).of(Ledger.CASH, _code(purpose)), self._size)[1]
 
     # ---- inside
 
@@ -551,7 +598,7 @@ class Journal:
 
     def _post_batches(self, ledgers: Ledgers, batches: list[Batch]) -> None:
         """Move the cash of some batches and post them in each of the ledgers."""
-        inflow, outflow = _flows(batches, self._size)
+        inflow, outflow = in_and_out(batches, self._size)
         cash = self._cash[: self._size]
         cash += inflow
         cash -= outflow
@@ -568,6 +615,16 @@ class Journal:
         self._debt.add(debtor, creditor, -usd)
         self._post(_DEBT, code, (debtor, creditor, usd))
         return debtor, creditor, usd
+
+    def _change_credit(self, purpose: str, issuer: Account, holder: Account, change: float) -> None:
+        """Add to (or, below zero, take from) a holder's credit with one issuer."""
+        issuer_id, holder_id, amount = self._row(purpose, issuer, holder, abs(change))
+        self._credit.add(issuer_id, holder_id, change)
+        self._post(_CREDIT, CODE[purpose], (issuer_id, holder_id, amount))
+
+    def _apart(self, what: str, account: Account, successor: Account) -> None:
+        if self.id_of(account) == self.id_of(successor):
+            raise JournalError(f"{self.name_of(self.id_of(account))} can't take over its own {what}")
 
     def _within(self, amount: float, stock: float, what: tuple[str, int, int]) -> float:
         """The amount, capped at the stock it reduces; a difference beyond rounding is refused."""
@@ -619,169 +676,13 @@ class Journal:
         return np.asarray(ids == wanted)
 
 
-# ---- identities
-
-
-@dataclass(frozen=True, slots=True)
-class IdentityResidual:
-    """How far one identity is from holding in a quarter: worst residual (USD), the gate (USD) and where it is."""
-
-    quarter: int
-    name: str
-    residual: float
-    gate: float
-    agent: str
-
-    @property
-    def broken(self) -> bool:
-        """True when the residual exceeds the gate or is not a number."""
-        return not self.residual <= self.gate
-
-
-def check_quarter(journal: Journal, quarter: int) -> list[IdentityResidual]:
-    """The accounting identities of a quarter, recomputed from its batches (not from running totals).
-
-    Gate: residual <= 1e-12 x (largest stock + the quarter's gross cash flow). Raises JournalError for a quarter that
-    was compacted. `require_identities` turns a broken identity into an error.
-    """
-    books = journal.books(quarter)
-    if books.compacted:
-        raise JournalError(f"quarter {quarter} was compacted: audit it before the next one begins, or keep the detail")
-    return _Audit(books, journal.name_of).residuals()
-
-
-def require_identities(journal: Journal, quarter: int) -> list[IdentityResidual]:
-    """The residuals of `check_quarter`; IdentityError naming quarter, identity, agent and size of each broken one."""
-    residuals = check_quarter(journal, quarter)
-    broken = [r for r in residuals if r.broken]
-    if broken:
-        lines = [f"{r.name} is off by {r.residual:.6g} USD (gate {r.gate:.3g}) at {r.agent}" for r in broken]
-        raise IdentityError(f"quarter {quarter}: " + "; ".join(lines))
-    return residuals
-
-
-class _Audit:
-    """The identities of one quarter's books."""
-
-    def __init__(self, books: Books, name_of: Callable[[int], str]) -> None:
-        if books.closing is None:
-            raise JournalError(f"quarter {books.quarter} has no closing stocks")
-        self.books = books
-        self.name_of = name_of
-        self.live = books.closing
-        self.size = len(self.live.cash)
-        self.inflow, self.outflow, self.rolled = books.rolled(self.size)
-        self.gate = GATE * (self._largest_stock() + float(self.inflow.sum()))
-
-    def residuals(self) -> list[IdentityResidual]:
-        items = _open_items(self.books.batches)
-        return [
-            self._result("total cash is constant", abs(self.live.cash.sum() - self.books.opening.cash.sum()), "all"),
-            self._worst("cash closing = opening + in - out", np.abs(self.live.cash - self.rolled.cash)),
-            self._worst("cash is never negative", self._overdrafts()),
-            self._worst_pair("debt roll-forward", _gaps(self.live.debt, self.rolled.debt)),
-            self._worst_of("liabilities are assets", _gaps(self.live.debt_assets, self.rolled.debt_assets)),
-            self._worst_pair("debt paid in cash falls as much", self._unmatched_debt_payments()),
-            self._worst_pair("credit roll-forward", _gaps(self.live.credit, self.rolled.credit)),
-            self._worst_of("credits are assets", _gaps(self.live.credit_assets, self.rolled.credit_assets)),
-            self._worst_of("credits used are paid by their issuer", self._unpaid_credits()),
-            self._worst_of("credits used settle the holder's bills", self._unsettled_credits()),
-            self._worst("nothing moves at a closed account", self._late_turnover()),
-            self._result("invoices by payer = paid + owed + credits", *self._unmatched(items, "payer")),
-            self._result("invoices by payee = paid + owed + credits", *self._unmatched(items, "payee")),
-            self._worst_of("recovered + written off = claims", self._unsettled_estates()),
-        ]
-
-    def _largest_stock(self) -> float:
-        opening, closing = self.books.opening, self.live
-        stocks = [0.0, *(abs(x) for part in (opening, closing) for p in (part.debt, part.credit) for x in p.values())]
-        cash = [float(np.abs(part.cash).max(initial=0.0)) for part in (opening, closing)]
-        return max(*stocks, *cash)
-
-    def _overdrafts(self) -> Floats:
-        """Overdraft by account; the rest of the world is the source of money and may owe it."""
-        overdraft = np.maximum(-self.live.cash, 0.0)
-        worst = int(overdraft.argmax()) if self.size else 0
-        while self.size and overdraft[worst] > 0.0 and self.name_of(worst) == REST_OF_WORLD:
-            overdraft[worst] = 0.0
-            worst = int(overdraft.argmax())
-        return overdraft
-
-    def _unmatched_debt_payments(self) -> Pairs:
-        gaps: Pairs = {}
-        for code in (_CODE["debt_repayment"], _CODE["estate"]):
-            paid, reduced = (_by_pair(self.books.of(ledger, code)) for ledger in (Ledger.CASH, Ledger.DEBT))
-            for pair, gap in _gaps(paid, reduced).items():
-                gaps[pair] = gaps.get(pair, 0.0) + gap
-        return gaps
-
-    def _unpaid_credits(self) -> dict[int, float]:
-        """Credits used against the cash their issuers paid for them, by issuer."""
-        paid = self.books.of(Ledger.CASH, _CODE["credit_redemption"])
-        return _gaps(_by_owner(self._credits_used(), 0), _by_owner(_by_pair(paid), 0))
-
-    def _unsettled_credits(self) -> dict[int, float]:
-        """Credits used against the invoices they settled, by holder."""
-        return _gaps(_by_owner(self._credits_used(), 1), _by_owner(_by_pair(self.books.of(Ledger.SETTLED)), 0))
-
-    def _credits_used(self) -> Pairs:
-        return _by_pair(self.books.of(Ledger.CREDIT, _CODE["compute_credit_used"]))
-
-    def _late_turnover(self) -> Floats:
-        """USD posted in any ledger at a closed account after it was closed."""
-        late = np.zeros(self.size)
-        promises = [b for b in self.books.batches if b.ledger not in (Ledger.CASH, Ledger.BILLED)]
-        for mark in sorted(set(self.books.closed.values())):
-            batches = self.books.batches[mark:] if mark else promises
-            turnover = np.add(*_flows(batches, self.size))
-            if not mark:  # closed before the quarter's first batch: the flows of the whole quarter are late
-                turnover += self.inflow + self.outflow
-            closed = [account for account, at in self.books.closed.items() if at == mark]
-            late[closed] = turnover[closed]
-        return late
-
-    def _unmatched(self, items: list[tuple[Batch, int]], side: Side) -> tuple[float, str]:
-        """The worst gap between invoices and what settled them, over purposes and accounts of one side."""
-        if not items:
-            return 0.0, "all"
-        codes = sorted({batch.purpose for batch, _ in items})
-        first_cell = {code: np.int64(place * self.size) for place, code in enumerate(codes)}
-        cells = np.concatenate([_ids_of(batch, side) + first_cell[batch.purpose] for batch, _ in items])
-        gaps = np.abs(np.bincount(cells, np.concatenate([count * batch.amount for batch, count in items])))
-        place, account = divmod(int(gaps.argmax()), self.size)
-        return float(gaps.max()), f"{self.name_of(account)} ({PURPOSES[codes[place]].name})"
-
-    def _unsettled_estates(self) -> dict[int, float]:
-        """Claims on closed accounts that were neither recovered nor written off, by debtor."""
-        claims = {pair: abs(amount) for pair, amount in self.rolled.debt.items() if pair[0] in self.books.closed}
-        return _by_owner(claims, 0)
-
-    def _worst(self, name: str, gaps: Floats) -> IdentityResidual:
-        if not len(gaps):
-            return self._result(name, 0.0, "all")
-        account = int(gaps.argmax())  # argmax returns the first NaN, so that a NaN is never lost
-        return self._result(name, gaps[account], self.name_of(account))
-
-    def _worst_of(self, name: str, gaps: dict[int, float]) -> IdentityResidual:
-        return self._worst_pair(name, {(account, account): gap for account, gap in gaps.items()})
-
-    def _worst_pair(self, name: str, gaps: Pairs) -> IdentityResidual:
-        if not gaps:
-            return self._result(name, 0.0, "all")
-        pair = max(gaps, key=lambda p: (math.isnan(gaps[p]), gaps[p]))
-        return self._result(name, gaps[pair], " -> ".join(dict.fromkeys(self.name_of(account) for account in pair)))
-
-    def _result(self, name: str, residual: float, agent: str) -> IdentityResidual:
-        return IdentityResidual(self.books.quarter, name, float(residual), self.gate, agent)
-
-
 # ---- columns and pairs
 
 
 def _code(purpose: str) -> int:
-    code = _CODE.get(purpose)
+    code = CODE.get(purpose)
     if code is None:
-        raise JournalError(f"no purpose is called {purpose!r}{_nearest(purpose, _CODE)}")
+        raise JournalError(f"no purpose is called {purpose!r}{_nearest(purpose, CODE)}")
     return code
 
 
@@ -830,11 +731,12 @@ def _bincount(ids: NDArray[np.integer], amounts: Floats, size: int) -> Floats:
     return np.asarray(np.bincount(ids, amounts, size), dtype=np.float64)
 
 
-def _ids_of(batch: Batch, side: Side) -> NDArray[np.int32]:
+def ids_of(batch: Batch, side: Side) -> NDArray[np.int32]:
+    """The account ids on one side of a batch."""
     return batch.payer if side == "payer" else batch.payee
 
 
-def _flows(batches: Sequence[Batch], size: int) -> tuple[Floats, Floats]:
+def in_and_out(batches: Sequence[Batch], size: int) -> tuple[Floats, Floats]:
     """Amounts in and out by account id, all batches added up in one pass over the accounts."""
     if not batches:
         return np.zeros(size), np.zeros(size)
@@ -842,37 +744,22 @@ def _flows(batches: Sequence[Batch], size: int) -> tuple[Floats, Floats]:
         _, _, payer, payee, amount = batches[0]
     else:
         amount = np.concatenate([batch.amount for batch in batches])
-        payee, payer = (np.concatenate([_ids_of(batch, side) for batch in batches]) for side in _SIDES)
+        payee, payer = (np.concatenate([ids_of(batch, side) for batch in batches]) for side in _SIDES)
     return _bincount(payee, amount, size), _bincount(payer, amount, size)
 
 
 def _rolled_forward(books: Books, size: int) -> Rolled:
-    inflow, outflow = _flows(books.of(Ledger.CASH), size)
+    inflow, outflow = in_and_out(books.of(Ledger.CASH), size)
     cash = inflow - outflow
     cash[: len(books.opening.cash)] += books.opening.cash
     debt = _rolled_pairs(books.opening.debt, books.of(Ledger.DEBT))
     credit = _rolled_pairs(books.opening.credit, books.of(Ledger.CREDIT))
-    return Rolled(inflow, outflow, Stocks(cash, debt, credit, _by_owner(debt, 1), _by_owner(credit, 1)))
+    return Rolled(inflow, outflow, Stocks(cash, debt, credit, by_owner(debt, 1), by_owner(credit, 1)))
 
 
 def _same(some: Sequence[Batch], others: Sequence[Batch]) -> bool:
     """Whether two lists hold the very same batches, whose columns nobody can change."""
     return len(some) == len(others) and all(map(operator.is_, some, others))
-
-
-def _open_items(batches: Iterable[Batch]) -> list[tuple[Batch, int]]:
-    """Invoices (counted +1) and what settled them (-1): payments, debts, credits used.
-
-    Rows that stand on both sides, as `settle` posts them, cancel out: they are the same columns, not equal ones.
-    """
-    items: dict[tuple[int, ...], tuple[Batch, int]] = {}
-    batches = [b for b in batches if b.ledger != Ledger.CREDIT]
-    invoiced = _INVOICED | {b.purpose for b in batches if b.ledger == Ledger.BILLED}
-    for batch in (b for b in batches if b.purpose in invoiced):
-        rows = batch.purpose, id(batch.payer), id(batch.payee), id(batch.amount)
-        before = items[rows][1] if rows in items else 0
-        items[rows] = batch, before + (1 if batch.ledger == Ledger.BILLED else -1)
-    return [(batch, count) for batch, count in items.values() if count]
 
 
 def _rolled_pairs(opening: Pairs, batches: Iterable[Batch]) -> Pairs:
@@ -884,23 +771,20 @@ def _rolled_pairs(opening: Pairs, batches: Iterable[Batch]) -> Pairs:
     return stock
 
 
-def _by_pair(batches: Iterable[Batch]) -> Pairs:
+def by_pair(batches: Iterable[Batch]) -> Pairs:
+    """Sums by (payer, payee), USD."""
     sums: Pairs = {}
     for payer, payee, amount in _triples(batches):
         sums[payer, payee] = sums.get((payer, payee), 0.0) + amount
     return sums
 
 
-def _by_owner(pairs: Pairs, position: int) -> dict[int, float]:
-    """Sums by the first (position 0) or second (1) account of the pairs."""
+def by_owner(pairs: Pairs, position: int) -> dict[int, float]:
+    """Sums by the first (position 0) or second (1) account of the pairs, USD."""
     sums: dict[int, float] = {}
     for pair, amount in pairs.items():
         sums[pair[position]] = sums.get(pair[position], 0.0) + amount
     return sums
-
-
-def _gaps(one: dict[Key, float], other: dict[Key, float]) -> dict[Key, float]:
-    return {key: abs(one.get(key, 0.0) - other.get(key, 0.0)) for key in (*one, *other)}
 
 
 def _by_account(amounts: dict[int, float], size: int) -> Floats:

@@ -15,6 +15,7 @@ from sim.agents.investor import Investor
 from sim.agents.lab import ACTIVE, EXITED, NOT_ENTERED, Accounts, Lab, ReleasedModel
 from sim.agents.openness import licence_for
 from sim.agents.strategy import STOP, Position, choose_strategy, gives_up_now, planning_due, target_run
+from sim.audit import IdentityResidual, require_identities
 from sim.choice import Conditions, choose, upgrades
 from sim.economics.adoption import bass_step
 from sim.economics.release import OpenOrClosed
@@ -22,7 +23,7 @@ from sim.economics.technology import knowledge_step
 from sim.equity import Register
 from sim.frontier import Frontier, leaked_knowledge, served_capability
 from sim.installed_base import install
-from sim.journal import IdentityResidual, Journal, require_identities
+from sim.journal import Journal
 from sim.markets import control, founding, funding, invoices, schedule
 from sim.markets.menu import Catalogue, Menu, catalogue_of, menu_of
 from sim.markets.model_market import Usage, believed_demand, exposures, new_prices, submarkets, usage_of
@@ -134,11 +135,14 @@ class Market(mesa.Model):
         self.rest_of_world = self.account_of["rest_of_world"]
         homes = [lab.account for lab in self.roster] + [self.rest_of_world]
         self.lab_accounts = np.array(homes, np.int32)
-        self.register = Register()
         self.changed_stakes: set[str] = set()
+        self.register = Register(
+            labs={lab.id: lab.account for lab in self.roster},
+            investors={name: investor.account for name, investor in self.investor.items()},
+            parents={lab.owner: self.account_of[f"treasury:{lab.owner}"] for lab in self.roster if lab.backed},
+        )
         for lab in self.roster:
-            if not lab.backed:
-                self.register.found(lab.id, {"founders": 1.0})
+            self.register.found(lab.id, {lab.owner if lab.backed else "founders": 1.0})
         self.enterprise_accounts = self.journal.open_accounts("enterprise", self.population.enterprises.count)
 
     def _build_records(self) -> None:
@@ -158,6 +162,7 @@ class Market(mesa.Model):
         self.api_spend = 0.0
         self.products = self.products_at_floor = 0
         self.residual: IdentityResidual | None = None
+        self.last_standing: observation.Standing | None = None
 
     def _build_first_market(self) -> None:
         """The market of the day before the first quarter: first models, prices, the installed base and what it uses."""
@@ -224,6 +229,7 @@ class Market(mesa.Model):
         self.exits_and_rescues = 0
         for investor in self.investor.values():
             investor.made.clear()
+        self.changed_stakes.clear()
         if self.quarter == self.first_quarter:
             for investor in self.investor.values():
                 self._endow(investor.account, investor.parameters.dry_powder)
@@ -619,18 +625,29 @@ class Market(mesa.Model):
 
     def check_identities(self) -> None:
         """Every identity of the quarter, from the journal alone; a broken one stops the run."""
-        self.residual = max(require_identities(self.journal, self.quarter), key=lambda r: r.residual)
+        self.residual = max(require_identities(self.journal, self.quarter, self.register), key=lambda r: r.residual)
 
     def record(self) -> None:
         """Write the quarter down."""
+        self.yardstick = self.yardstick.owned_by([*(lab.owner for lab in self.roster), COMMUNITY])
         block = share_block(self.usage, self.catalogue, self.population, self.yardstick)
         self.records.share_block(block)
         self.records.market_row(observation.market_row(self, block))
         for row in observation.lab_rows(self):
             self.records.lab_row(row)
         self.records.funding_row(observation.funding_row(self))
+        for table, rows in observation.money_rows(self):
+            for row in rows:
+                self.records.row(table, row)
+        self.last_standing = observation.standing(self, block)
 
     # ---- looking things up
+
+    def holder_account(self, name: str) -> int:
+        """The account of a holder of shares: an investor's, a parent's treasury, the rest of the world for people."""
+        if name in self.investor:
+            return self.investor[name].account
+        return self.account_of.get(f"treasury:{name}", self.rest_of_world)
 
     def __repr__(self) -> str:
         return f"<Market of '{self.scenario_name}', seed {self.streams.seed}, {self.label}>"

@@ -147,7 +147,7 @@ class Lab(mesa.Agent):
 
     @property
     def stakes(self) -> dict[str, float]:
-        """Holders' parts (0-1) of an independent lab; empty for a backed one and after its end."""
+        """Holders' parts (0-1) of the lab, its parent's included; empty after its end."""
         return self.model.register.stakes(self.id)
 
     @property

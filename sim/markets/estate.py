@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -33,58 +32,50 @@ def settle_estate(market: Market, lab: Lab) -> float:
     return float(recovered.sum())
 
 
-def pay_holders(market: Market, purpose: str, payer: int, stakes: Mapping[str, float], amount: float) -> dict[str, float]:
-    """Shareholders are paid by stake (founders are outside the accounts); returns USD by holder."""
-    paid = {name: amount * stake for name, stake in sorted(stakes.items())}
+def pay_holders(market: Market, lab: Lab, purpose: str, payer: int, amount: float) -> None:
+    """Who holds a lab is paid by stake: investors and parents on their accounts, founders outside them."""
+    paid = market.register.by_stake(lab.id, amount)
     for name, part in paid.items():
-        investor = market.investor.get(name)
-        market.journal.pay(purpose, payer, investor.account if investor else market.rest_of_world, part)
-        if investor is not None:
-            investor.proceeds += part
-    return paid
+        market.journal.pay(purpose, payer, market.holder_account(name), part)
+        if name in market.investor:
+            market.investor[name].proceeds += part
+    market.register.pay_out(lab.id, paid, payer)
 
 
 def wind_down(market: Market, lab: Lab) -> float:
-    """Settle the estate and close the books; returns what creditors recovered, USD."""
+    """Settle the estate, give holders what is left and close the books; returns what creditors recovered, USD."""
     recovered = settle_estate(market, lab)
-    left = max(0.0, float(market.journal.cash[lab.account]))
-    if lab.backed:
-        treasury = market.account_of[f"treasury:{lab.parameters.parent or lab.id}"]
-        market.journal.pay("distribution", lab.account, treasury, left)
-    else:
-        paid = pay_holders(market, "distribution", lab.account, lab.stakes, left)
-        market.register.retire(lab.id, paid)
+    pay_holders(market, lab, "distribution", lab.account, max(0.0, float(market.journal.cash[lab.account])))
+    market.register.retire(lab.id, {}, lab.account)
     close(market, lab)
     return recovered
 
 
-def hire_team(market: Market, lab: Lab, giant: Lab, fee: float) -> dict[str, float]:
+def hire_team(market: Market, lab: Lab, giant: Lab, fee: float) -> None:
     """A giant hires the team: a licence fee to the holders, what people know to its lab, the rest is wound down."""
-    treasury = market.account_of[f"treasury:{giant.owner}"]
-    market.journal.pay("treasury_receipts", market.rest_of_world, treasury, fee)
-    fees = pay_holders(market, "licence_fee", treasury, lab.stakes, fee)
-    settle_estate(market, lab)
-    left = max(0.0, float(market.journal.cash[lab.account]))
-    rest = pay_holders(market, "distribution", lab.account, lab.stakes, left)
-    market.register.retire(lab.id, {name: fees[name] + rest[name] for name in fees})
+    pay_holders(market, lab, "licence_fee", _fill_treasury(market, giant, fee), fee)
     teach(market, lab, giant)
-    close(market, lab)
-    return fees
+    wind_down(market, lab)
 
 
 def buy(market: Market, lab: Lab, giant: Lab, price: float) -> None:
     """A giant buys the lab for cash: customers, models, people, money and debts."""
-    treasury = market.account_of[f"treasury:{giant.owner}"]
-    market.journal.pay("treasury_receipts", market.rest_of_world, treasury, price)
-    paid = pay_holders(market, "purchase", treasury, lab.stakes, price)
-    market.register.retire(lab.id, paid)
+    treasury = _fill_treasury(market, giant, price)
+    pay_holders(market, lab, "purchase", treasury, price)
+    market.register.retire(lab.id, {}, treasury)
     absorb(market, lab, giant)
+
+
+def _fill_treasury(market: Market, giant: Lab, amount: float) -> int:
+    """A giant finds the money for a purchase in its other business; returns the account."""
+    treasury = market.account_of[f"treasury:{giant.owner}"]
+    market.journal.pay("treasury_receipts", market.rest_of_world, treasury, amount)
+    return treasury
 
 
 def merge(market: Market, lab: Lab, buyer: Lab, price: float) -> None:
     """An independent lab takes another over for new shares of its own."""
-    market.register.swap(lab.id, buyer.id, price, max(buyer.valuation, price))
-    buyer.valuation += price
+    buyer.valuation = market.register.swap(lab.id, buyer.id, price, max(buyer.valuation, price))
     market.note_stakes(buyer)
     absorb(market, lab, buyer)
 

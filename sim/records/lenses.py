@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -73,6 +73,12 @@ class Yardstick:
             tier=positions("tier", TIERS),
             segment=positions("segment", population.segment_names),
         )
+
+
+    def owned_by(self, owners: Iterable[str]) -> Yardstick:
+        """The same measure after a change of hands; `owners` by the labs' positions."""
+        at = np.array([self.keys.position("owner", name) for name in owners], np.int64)
+        return replace(self, of_lab=self.of_lab | {"owner": at})
 
 
 def model_keys(catalogue: Catalogue, stick: Yardstick) -> dict[str, Ints]:

@@ -1,11 +1,12 @@
-"""Faults to plant in a journal's current quarter, each a bug that a market could really have.
+"""Faults to plant in the current quarter of a journal or share register, each a bug that a market could really have.
 
-Each takes the journal, and accounts by name or id, and goes behind the public postings where the bug would. They
-serve the small journal of `test_planted_faults.py` and any journal of a running market.
+Each takes the journal or register, and accounts by name or id, and goes behind the public postings where the bug
+would. They serve the small journals of this folder and those of a running market.
 """
 
 import numpy as np
 
+from sim.equity import CapTable, Register
 from sim.journal import PURPOSES, REST_OF_WORLD, Batch, Journal, Ledger
 
 
@@ -21,7 +22,7 @@ def misroute_dollar(journal: Journal, payer: int | str, payee: int | str) -> Non
 
 
 def pay_invoice_again(journal: Journal, purpose: str) -> None:
-    """The largest invoice of a purpose in this quarter is paid a second time, properly posted."""
+    """The largest payment of a purpose in this quarter (an invoice, a licence fee) is made twice, properly posted."""
     batch = _largest(journal, Ledger.CASH, purpose)
     row = int(batch.amount.argmax())
     journal.pay(purpose, int(batch.payer[row]), int(batch.payee[row]), float(batch.amount[row]))
@@ -59,10 +60,9 @@ def use_credit_without_paying(journal: Journal) -> None:
 
 def drop_recovery_of_debt(journal: Journal, closing: int | str) -> None:
     """An estate's cash reaches the creditors, but their claims don't fall."""
-    batch = drop(journal, Ledger.DEBT, "estate")
-    for debtor, creditor, amount in zip(batch.payer, batch.payee, batch.amount, strict=True):
+    for debtor, creditor, amount in _rows(drop(journal, Ledger.DEBT, "estate")):
         assert debtor == journal.id_of(closing)
-        journal._debt.add(int(debtor), int(creditor), float(amount))
+        journal._debt.add(debtor, creditor, amount)
 
 
 def drop(journal: Journal, ledger: Ledger, purpose: str) -> Batch:
@@ -71,6 +71,65 @@ def drop(journal: Journal, ledger: Ledger, purpose: str) -> Batch:
     batches = journal._current(purpose).batches
     del batches[next(i for i, other in enumerate(batches) if other is batch)]
     return batch
+
+
+def skip_payment(journal: Journal, purpose: str, payee: int | str) -> None:
+    """Somebody is left out of a purpose's largest batch of payments: neither made nor posted, the others stand."""
+    skipped, books = journal.id_of(payee), journal._current(purpose)
+    batch = _largest(journal, Ledger.CASH, purpose)
+    kept, lost = (batch._replace(**_where(batch, mask)) for mask in (batch.payee != skipped, batch.payee == skipped))
+    books.batches = [kept if other is batch else other for other in books.batches]
+    np.add.at(journal._cash, lost.payer, lost.amount)
+    np.add.at(journal._cash, lost.payee, -lost.amount)
+
+
+def lose_debt_in_merger(journal: Journal) -> None:
+    """The debts of a lab taken over end with it: the successor's books never get them."""
+    for debtor, creditor, amount in _rows(drop(journal, Ledger.DEBT, "debt_assumed")):
+        journal._debt.add(debtor, creditor, -amount)
+
+
+def keep_debt_in_merger(journal: Journal) -> None:
+    """The successor takes over the debts, but its predecessor owes them too."""
+    for debtor, creditor, amount in _rows(drop(journal, Ledger.DEBT, "debt_transferred")):
+        journal._debt.add(debtor, creditor, amount)
+
+
+def take_over_credit_twice(journal: Journal, issuer: int | str, holder: int | str, amount: float) -> None:
+    """A successor books credits as taken over that its predecessor never gave up; posting and ledger agree."""
+    journal._change_credit("compute_credit_received", issuer, holder, amount)
+
+
+def keep_stake(register: Register, lab: str, holder: str, stake: float) -> None:
+    """A holder isn't diluted: its stake stays what it was, and nobody else has less for it."""
+    table = register._tables[lab]
+    table.shares[holder] = stake * table.outstanding
+
+
+def grant_shares(register: Register, lab: str, holder: str, shares: float) -> None:
+    """Shares appear without an entry; holder and total agree, so that stakes still sum to 1."""
+    register._tables[lab].add(holder, shares)
+
+
+def forget_new_shares(register: Register, lab: str) -> None:
+    """A round's money is noted, but its shares are never issued: the old holders keep all."""
+    for entry in (e for e in register._now.entries if e.lab == lab and e.kind == "issued"):
+        register._tables[lab].add(entry.holder, -entry.shares)
+
+
+def sell_below_price(register: Register, lab: str) -> None:
+    """The lab's last round noted a pre-money a tenth above the one at which its shares were sold."""
+    rounds = register._now.rounds
+    at = max(i for i, r in enumerate(rounds) if r.lab == lab)
+    rounds[at] = rounds[at]._replace(pre_money=1.1 * rounds[at].pre_money)
+
+
+def take_back(register: Register, lab: str) -> CapTable:
+    """A lab is gone and its holders have been paid, but its register goes on."""
+    register._tables[lab] = CapTable()
+    for entry in (e for e in register._now.entries if e.lab == lab and e.kind == "ended"):
+        register._tables[lab].add(entry.holder, -entry.shares)
+    return register._tables[lab]
 
 
 def create_money(journal: Journal, account: int | str) -> None:
@@ -83,3 +142,11 @@ def _largest(journal: Journal, ledger: Ledger, purpose: str) -> Batch:
     quarter = journal._current(purpose).quarter
     batches = [b for b in journal.books(quarter).of(ledger) if PURPOSES[b.purpose].name == purpose]
     return max(batches, key=lambda batch: float(batch.amount.max(initial=0.0)))
+
+
+def _where(batch: Batch, mask: np.ndarray) -> dict[str, np.ndarray]:
+    return {"payer": batch.payer[mask], "payee": batch.payee[mask], "amount": batch.amount[mask]}
+
+
+def _rows(batch: Batch) -> list[tuple[int, int, float]]:
+    return list(zip(batch.payer.tolist(), batch.payee.tolist(), batch.amount.tolist(), strict=True))

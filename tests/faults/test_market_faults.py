@@ -4,7 +4,8 @@ from collections.abc import Callable
 
 import pytest
 
-from sim.journal import IdentityError, Journal, Ledger
+from sim.audit import IdentityError
+from sim.journal import Journal, Ledger
 from sim.market import Market
 from sim.markets import invoices
 from sim.scenario import Scenario, load_scenario

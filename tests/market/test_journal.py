@@ -8,16 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sim.journal import (
-    GATE,
-    PURPOSES,
-    REST_OF_WORLD,
-    IdentityResidual,
-    Journal,
-    JournalError,
-    check_quarter,
-    require_identities,
-)
+from sim.audit import IdentityResidual, check_quarter, require_identities
+from sim.journal import GATE, PURPOSES, REST_OF_WORLD, Journal, JournalError
 
 NAMES = (REST_OF_WORLD, "cloud", "staff", "openai", "mistral", "a16z")
 CLOUD, STAFF, OPENAI, MISTRAL = 1, 2, 3, 4
@@ -290,6 +282,65 @@ def test_an_estate_is_shared_and_the_rest_written_off():
     assert broken(journal, 1) == set()
 
 
+def test_a_successor_takes_over_debts_and_credits():
+    """Same creditors, same issuers, and what the successor had before stays. Kills: novation by one side only."""
+    journal, _ = journal_with()
+    journal.owe("trade_debt", "mistral", "cloud", 30.0)
+    journal.owe("trade_debt", "mistral", "staff", 7.0)
+    journal.owe("trade_debt", "openai", "cloud", 5.0)
+    journal.grant_credit("a16z", "mistral", 40.0)
+    journal.grant_credit("a16z", "openai", 2.0)
+    assert journal.assume_debt("mistral", "openai") == 37.0
+    assert journal.transfer_credit("mistral", "openai") == 40.0
+    assert (journal.claims("mistral"), journal.claims("openai")) == ({}, {CLOUD: 35.0, STAFF: 7.0})
+    assert (journal.credit("mistral"), journal.credit("openai")) == (0.0, 42.0)
+    assert (journal.total("debt_assumed", 0), journal.total("compute_credit_transferred", 0)) == (37.0, 40.0)
+    journal.pay("cash_acquired", "mistral", "openai", 1000.0)
+    journal.close_account("mistral")
+    assert broken(journal, 0) == set()
+    journal.begin(1)
+    assert broken(journal, 1) == set()
+
+
+def test_credits_lapse_with_their_holder():
+    journal, _ = journal_with()
+    journal.grant_credit("a16z", "mistral", 40.0)
+    assert (journal.lapse_credit("mistral"), journal.credit("mistral"), journal.lapse_credit("mistral")) == (40, 0, 0)
+    assert journal.total("compute_credit_lapsed", 0, payer="a16z", payee="mistral") == 40.0
+    assert broken(journal, 0) == set()
+
+
+@pytest.mark.parametrize("successor", ["openai", "cloud"])
+def test_nobody_takes_over_what_it_would_owe_itself(successor):
+    """Kills: a debt to oneself, a transfer that books a reduction and an increase on one pair."""
+    journal, _ = journal_with()
+    journal.owe("trade_debt", "openai", "staff", 3.0)
+    journal.owe("trade_debt", "openai", "cloud", 5.0)
+    with pytest.raises(JournalError, match="openai can't take over its own debt|cloud can't owe itself"):
+        journal.assume_debt("openai", successor)
+    with pytest.raises(JournalError, match="openai can't take over its own credit"):
+        journal.transfer_credit("openai", "openai")
+    assert journal.claims("openai") == {CLOUD: 5.0, STAFF: 3.0}
+
+
+@pytest.mark.parametrize("left", ["cash", "claim", "credit", "promise"])
+def test_an_account_is_closed_when_nothing_is_left(left):
+    """Kills: an estate closed with money, claims on others, or compute credits held or promised."""
+    journal, _ = journal_with()
+    journal.pay("distribution", "mistral", "a16z", 1000.0 - (10.0 if left == "cash" else 0.0))
+    if left == "claim":
+        journal.owe("trade_debt", "openai", "mistral", 10.0)
+    elif left == "credit":
+        journal.grant_credit("a16z", "mistral", 10.0)
+    elif left == "promise":
+        journal.grant_credit("mistral", "openai", 10.0)
+    journal.close_account("mistral")
+    for quarter in (0, 1):
+        found = [(r.name, r.agent, r.residual) for r in check_quarter(journal, quarter) if r.broken]
+        assert found == [("nothing is left at a closed account", "mistral", 10.0)]
+        journal.begin(quarter + 1)
+
+
 def test_unpaid_and_unbilled_sales_are_found():
     """Kills: an audit that only looks at purposes somebody remembered to bill, or only at payees' totals."""
     names = {"invoices by payer = paid + owed + credits", "invoices by payee = paid + owed + credits"}
@@ -454,7 +505,9 @@ def test_forty_busy_quarters_balance(detail):
 
 POSTINGS = st.lists(
     st.tuples(
-        st.sampled_from(["sell", "owe", "repay", "forgive", "grant", "redeem", "batch", "begin"]),
+        st.sampled_from(
+            ["sell", "owe", "repay", "forgive", "grant", "redeem", "assume", "transfer", "lapse", "batch", "begin"]
+        ),
         st.integers(3, 5),
         st.integers(1, 5),
         st.floats(0.0, 1.0),
@@ -479,9 +532,15 @@ def apply(journal, kind, one, other, part):
         usd = part * min(credit, 0.1 * float(journal.cash[one]))
         journal.bill("training", other, CLOUD, usd)
         journal.redeem_credit(one, other, CLOUD, usd)
+    elif kind == "assume" and one != other and other not in journal.claims(one):
+        journal.assume_debt(one, other)
+    elif kind == "transfer" and one != other:
+        journal.transfer_credit(one, other)
+    elif kind == "lapse":
+        journal.lapse_credit(one)
     elif kind == "batch":
         sell(journal, "api", np.array([6, 7, 6]), np.array([one, other, other]), np.full(3, part))
-    else:
+    elif kind == "begin":
         journal.begin(max(journal._books) + 1)
 
 
