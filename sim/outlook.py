@@ -44,6 +44,7 @@ class Outlook:
     running: Floats
     pull: Floats
     own_pull: Floats
+    sales: Floats  # by lab position: gross profit on first-party sales
     best_open: Floats  # by lab position: capability of the best open model of all others
     reach: dict[str, float]
 
@@ -82,6 +83,7 @@ class Outlook:
             running=year * np.bincount(cell, run, 4).reshape(2, 2)[:, OPEN],
             pull=own.sum(axis=0),
             own_pull=own,
+            sales=year * np.bincount(c.lab, sold - served, labs),
             best_open=_best_of_others(c.lab[c.is_open], c.capability[c.is_open], labs),
             reach=reach,
         )
@@ -105,6 +107,12 @@ class Outlook:
         if not math.isfinite(gap):
             return 0.0
         return float(option_value(self.prize, gap, run_share, c.option_gap_decay, c.option_run_elasticity))
+
+    def earned(self, lab: Lab) -> float:
+        """Gross profit on models as of the last quarter, USD a year: first-party sales, hosts' shares, services."""
+        revenue = lab.accounts.revenue
+        lines = revenue.get("hosted_revenue_share", 0.0) + revenue.get("services", 0.0)
+        return max(0.0, float(self.sales[lab.position]) + QUARTERS_PER_YEAR * lines)
 
     def contest(self, lab: Lab, tier: Tier, is_open: bool, gap: float, parameters: Parameters) -> float:
         """Part (0-1) of what sellers of this tier and openness earn that a model this far behind would draw."""

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from sim.market import Market
 
 STOP = "stop"
+LARGEST_CORRECTION = 3.0  # nobody takes one good year for more than a threefold of the expected
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,8 @@ def position(market: Market, lab: Lab, strategy: Strategy) -> Position:
         return Position(strategy, run, run * per_run, 0.0, 0.0, -math.inf)
     gap = expected_gap(market, lab, run)
     later = (1.0 + max(0.0, outlook.growth)) ** (s.horizon / 2.0)
-    earnings = later * (1.0 - p.costs.sales_share) * (selling(market, lab, strategy, gap) + seat_profit(market, lab, gap))
+    sold = experience(market, lab) * selling(market, lab, strategy, gap) + seat_profit(market, lab, gap)
+    earnings = later * (1.0 - p.costs.sales_share) * sold
     race = s.yearly_return * outlook.option(gap, run / outlook.race, p) + complement(market, lab, gap)
     cost = run * per_run
     return Position(strategy, run, cost, earnings, race, earnings + race - cost)
@@ -94,6 +96,17 @@ def selling(market: Market, lab: Lab, strategy: Strategy, gap: float) -> float:
         behind = gap + (p.technology.small_lag if tier == "small" else 0.0)
         total += market.outlook.earning(lab, tier, licence, behind, rate, p)
     return total
+
+
+def experience(market: Market, lab: Lab) -> float:
+    """What the lab earned over what it would have expected to earn as it is; 1 before it has sold for a year.
+
+    Nobody believes for long in customers who never came: habit, distrust and contracts keep many away from a new seller.
+    """
+    if market.quarter - lab.entry < QUARTERS_PER_YEAR:
+        return 1.0
+    expected = selling(market, lab, lab.strategy, market.outlook.gap(lab))
+    return min(LARGEST_CORRECTION, market.outlook.earned(lab) / expected) if expected > 0.0 else 1.0
 
 
 def seat_profit(market: Market, lab: Lab, gap: float) -> float:

@@ -122,11 +122,14 @@ def planned_burn(market: Market, lab: Lab) -> float:
 
 
 def first_ask(market: Market, lab: Lab) -> Ask:
-    """A new lab asks for its first model and the target runway of research."""
+    """A new lab asks for its first model and the target runway; the team alone is worth what giants pay for teams."""
     burn = lab.plan.budget
     amount = market.parameters.capital.runway_target * burn + lab.parameters.first_run
-    gap = market.outlook.best - lab.parameters.capability
-    worth = market.outlook.option(gap, lab.plan.capacity / market.outlook.race, market.parameters)
+    t, s = market.parameters.technology, market.parameters.switches
+    behind = max(0.0, market.outlook.best - lab.parameters.capability)
+    gap = behind * (1.0 - t.distillation * s.distillation)  # everybody distils
+    team = market.parameters.control.team_years * lab.staff_spending * s.acquihires
+    worth = market.outlook.option(gap, lab.plan.capacity / market.outlook.race, market.parameters) + team
     return Ask(lab, amount, worth, 0.0, burn)
 
 
