@@ -44,8 +44,8 @@ class Outlook:
     running: Floats
     pull: Floats
     own_pull: Floats
-    sales: Floats  # by lab position: gross profit on first-party sales
-    best_open: Floats  # by lab position: capability of the best open model of all others
+    own_margin: Floats  # the part of `margin` of each lab (position, tier, openness)
+    best_open: Floats  # by lab position and tier: capability of the best open model of all others
     reach: dict[str, float]
 
     @classmethod
@@ -67,6 +67,7 @@ class Outlook:
         pull = attraction(best - c.capability, brand[c.lab], p.strategy.quality_weight, lab_reach[c.lab]) * on_sale
         labs = len(market.roster) + 1
         own = np.bincount(c.lab * 4 + cell, pull, labs * 4).reshape(labs, 2, 2)
+        own_margin = year * np.bincount(c.lab * 4 + cell, sold - served, labs * 4).reshape(labs, 2, 2)
         leading = max((lab.plan.capacity for lab in market.active_labs), default=0.0)
         trend = market.trends.training_cost
         revenue = sum(lab.revenue_rate for lab in market.roster)
@@ -79,12 +80,14 @@ class Outlook:
             revenue=revenue,
             growth=growth,
             prize=p.capital.option_weight * multiple * revenue,
-            margin=year * np.bincount(cell, sold - served, 4).reshape(2, 2),
+            margin=own_margin.sum(axis=0),
             running=year * np.bincount(cell, run, 4).reshape(2, 2)[:, OPEN],
             pull=own.sum(axis=0),
             own_pull=own,
-            sales=year * np.bincount(c.lab, sold - served, labs),
-            best_open=_best_of_others(c.lab[c.is_open], c.capability[c.is_open], labs),
+            own_margin=own_margin,
+            best_open=np.column_stack(
+                [_best_of_others(c.lab[at], c.capability[at], labs) for at in (c.is_open & (c.tier == t) for t in (0, 1))]
+            ),
             reach=reach,
         )
 
@@ -112,7 +115,7 @@ class Outlook:
         """Gross profit on models as of the last quarter, USD a year: first-party sales, hosts' shares, services."""
         revenue = lab.accounts.revenue
         lines = revenue.get("hosted_revenue_share", 0.0) + revenue.get("services", 0.0)
-        return max(0.0, float(self.sales[lab.position]) + QUARTERS_PER_YEAR * lines)
+        return max(0.0, float(self.own_margin[lab.position].sum()) + QUARTERS_PER_YEAR * lines)
 
     def contest(self, lab: Lab, tier: Tier, is_open: bool, gap: float, parameters: Parameters) -> float:
         """Part (0-1) of what sellers of this tier and openness earn that a model this far behind would draw."""

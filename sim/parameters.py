@@ -365,6 +365,7 @@ class Capital(Section):
     ticket: float = number("-", "part of its dry powder an investor commits in one quarter at full risk tolerance", 0.0, 1.0)
     runway_trigger: float = number("years", "a lab with less runway asks for a round", 0.0, 10.0)
     runway_target: float = number("years", "burn that a round is meant to cover", 0.1, 10.0)
+    commitment_life: float = number("years", "mean time after which a commitment that was not called lapses", 0.5, 50.0)
     between_rounds: int = number("quarters", "shortest time between two rounds of a lab", 1, 40)
     largest_dilution: float = number("-", "largest part of a lab sold in one round", 0.01, 0.9)
     smallest_fill: float = number("-", "part of the ask below which a round fails", 0.0, 1.0)
@@ -538,6 +539,9 @@ class TierPolicy(Section):
     licence: Licence = choice("closed, open, or open with a user threshold")
     start: Quarter = choice("first quarter in which the tier may be served")
     api: bool = choice("the lab sells first-party access")
+    complement: float = number(
+        "USD per year", "worth of free models of this tier to its owner's other business, first quarter", 0.0, 1e12
+    )
 
 
 class Round(Section):
@@ -593,7 +597,7 @@ class LabParameters(Section):
     services_rate: float = number("-", "services sold per USD its users spend running its open weights", 0.0, 20.0)
     private_deployment: bool = choice("closed weights available in a private cloud")
     transfer_cap: float = number("x", "its parent's or state's cap over the common one", 0.0, 100.0)
-    complement: float = number("USD per year", "worth to its owner of free models beside its other business, first quarter", 0.0, 1e12)
+    own_use: float = number("USD per year", "worth of leading models of its own in its owner's products, first quarter", 0.0, 1e12)
     open_ceiling: float = number("OOM", "capability above which its safety policy keeps weights", -10.0, 1000.0)
     tiers: dict[Tier, TierPolicy] = choice("what it releases in each tier")
     rounds: list[Round] = choice("dated rounds", default=[])

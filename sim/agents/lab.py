@@ -226,10 +226,14 @@ class Lab(mesa.Agent):
         turned = strategy == "services" and self.parameters.strategy != "services"
         return max(own, self.model.parameters.strategy.services_rate) if turned else own
 
+    def complement(self, tier: Tier) -> float:
+        """Worth of free models of a tier to its owner's other business today, USD a year."""
+        return self.parameters.tiers[tier].complement * self.model.trends.parent_cap
+
     @property
-    def complement(self) -> float:
-        """Worth to its owner of free models beside its other business today, USD a year."""
-        return self.parameters.complement * self.model.trends.parent_cap
+    def own_use(self) -> float:
+        """Worth of leading models of its own in its owner's products today, USD a year."""
+        return self.parameters.own_use * self.model.trends.parent_cap
 
     # ---- research
 

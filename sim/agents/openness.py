@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from sim.agents.lab import Lab
+from sim.agents.strategy import experience
 from sim.economics.release import OpenOrClosed, chance_of_opening, complement_value, rivals_harm
 from sim.outlook import CLOSED
 from sim.parameters import TIERS, Licence, Tier
@@ -21,19 +22,21 @@ def weigh(market: Market, lab: Lab, tier: Tier, capability: float) -> OpenOrClos
     p, outlook, t = market.parameters, market.outlook, TIERS.index(tier)
     gap = outlook.best - capability
     after_sales = 1.0 - p.costs.sales_share
-    services = lab.services_rate_as(lab.strategy)
-    closed = after_sales * outlook.earning(lab, tier, "closed", gap, services, p)
-    opened = after_sales * outlook.earning(lab, tier, "open", gap, services, p)
+    services, known = lab.services_rate_as(lab.strategy), experience(market, lab)
+    as_now, otherwise = after_sales * known, after_sales * min(1.0, known)  # habit holds customers to what they have
+    is_open = lab.stance[tier] != "closed"
+    closed = (otherwise if is_open else as_now) * outlook.earning(lab, tier, "closed", gap, services, p)
+    opened = (as_now if is_open else otherwise) * outlook.earning(lab, tier, "open", gap, services, p)
     better = p.technology.community_model_gain if p.switches.community else 0.0
-    lead = capability - float(outlook.best_open[lab.position])
-    rivals = max(0.0, float(outlook.margin[t, CLOSED]))
+    lead = capability - float(outlook.best_open[lab.position, t])
+    rivals = max(0.0, float(outlook.margin[t, CLOSED] - outlook.own_margin[lab.position, t, CLOSED]))
     return OpenOrClosed(
         closed_margin=closed,
         open_margin=opened,
-        community=opened * math.expm1(p.strategy.quality_weight * better),
+        community=(opened + outlook.earned(lab)) * math.expm1(p.strategy.quality_weight * better),
         talent=p.release.talent_saving * lab.staff_spending,
         complement=float(
-            complement_value(lab.complement, min(lead, 10.0), p.release.lead_scale, next_run(market, lab, tier))
+            complement_value(lab.complement(tier), min(lead, 10.0), p.release.lead_scale, next_run(market, lab, tier))
         ),
         harm=float(rivals_harm(rivals, outlook.contest(lab, tier, False, gap, p), market.owner_share(lab))),
     )

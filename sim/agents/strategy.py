@@ -67,7 +67,7 @@ def position(market: Market, lab: Lab, strategy: Strategy) -> Position:
     later = (1.0 + max(0.0, outlook.growth)) ** (s.horizon / 2.0)
     sold = experience(market, lab) * selling(market, lab, strategy, gap) + seat_profit(market, lab, gap)
     earnings = later * (1.0 - p.costs.sales_share) * sold
-    race = s.yearly_return * outlook.option(gap, run / outlook.race, p) + complement(market, lab, gap)
+    race = s.yearly_return * outlook.option(gap, run / outlook.race, p) + own_use(market, lab, gap)
     cost = run * per_run
     return Position(strategy, run, cost, earnings, race, earnings + race - cost)
 
@@ -116,9 +116,10 @@ def seat_profit(market: Market, lab: Lab, gap: float) -> float:
     return sold * (1.0 - p.serving_share) * math.exp(-p.quality_weight * (gap - market.outlook.gap(lab)))
 
 
-def complement(market: Market, lab: Lab, gap: float) -> float:
-    """What good models of its own bring an owner's other business, USD a year."""
-    return lab.complement * math.exp(-market.parameters.strategy.quality_weight * gap)
+def own_use(market: Market, lab: Lab, gap: float) -> float:
+    """What good models of its own bring an owner's other business, USD a year: in its products, and free for all."""
+    free = sum(lab.complement(tier) for tier, licence in lab.stance.items() if licence != "closed")
+    return (lab.own_use + free) * math.exp(-market.parameters.strategy.quality_weight * gap)
 
 
 def sale_value(market: Market, lab: Lab) -> float:

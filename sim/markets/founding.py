@@ -37,7 +37,7 @@ def places(p: Parameters, streams: Streams) -> dict[str, LabParameters]:
 def _place(p: Parameters, number: int, region: str, creed: str) -> LabParameters:
     """A lab nobody has founded yet: neither loved nor shunned, one flagship and one small model by its creed."""
     first = p.run.first_quarter
-    policy = TierPolicy(licence="open" if creed == "open" else "closed", start=first, api=True)
+    policy = TierPolicy(licence="open" if creed == "open" else "closed", start=first, api=True, complement=0.0)
     return LabParameters(
         name=f"Entrant {number}",
         region=region,
@@ -62,7 +62,7 @@ def _place(p: Parameters, number: int, region: str, creed: str) -> LabParameters
         services_rate=0.0,
         private_deployment=False,
         transfer_cap=0.0,
-        complement=0.0,
+        own_use=0.0,
         open_ceiling=1000.0,
         tiers={"flagship": policy, "small": policy.model_copy()},
         repeat_rounds=False,

@@ -65,6 +65,7 @@ def raise_commitments(market: Market) -> None:
     climate = c.climate * math.exp(market.mood)
     for investor in market.investor.values():
         purse = investor.parameters.dry_powder
+        investor.uncalled *= math.exp(-DT / c.commitment_life)
         investor.uncalled += inflow(purse, c.inflow, index, c.inflow_elasticity, climate, DT)
 
 
@@ -97,28 +98,33 @@ def asks(market: Market) -> list[Ask]:
 
 
 def ask_of(market: Market, lab: Lab) -> Ask | None:
-    """Burn for the target runway and next year's growth of research; None for who needs or gets no private money."""
+    """Burn for the target runway, and what research would grow by as far as shares can be sold for it.
+
+    None for who needs or gets no private money.
+    """
     c = market.parameters.capital
     if lab.proposed:
         return first_ask(market, lab)
     if lab.backed or not lab.active or market.quarter - lab.last_ask < c.between_rounds:
         return None
-    planned = planned_burn(market, lab)
+    burn = max(0.0, lab.accounts.burn * QUARTERS_PER_YEAR)
     cash = float(market.journal.cash[lab.account]) + market.journal.credit(lab.account)
-    runway = cash / planned * QUARTERS_PER_YEAR if planned > 0.0 else math.inf
+    runway = cash / burn * QUARTERS_PER_YEAR if burn > 0.0 else math.inf
     if runway >= c.runway_trigger * QUARTERS_PER_YEAR:
         return None
-    amount = c.runway_target * planned - cash + market.journal.debt(lab.account)
     worth = market.outlook.value(lab, market.parameters)
-    return Ask(lab, amount, worth, runway, planned) if amount > 0.0 else None
+    sellable = worth * math.exp(market.mood) * c.largest_dilution
+    least = c.runway_target * burn - cash + market.journal.debt(lab.account)
+    amount = max(least, min(least + c.runway_target * growth_of_research(market, lab), sellable))
+    return Ask(lab, amount, worth, runway, burn) if amount > 0.0 else None
 
 
-def planned_burn(market: Market, lab: Lab) -> float:
-    """Burn, USD a year, if research grew towards what the lab aims at for a year."""
-    costs = market.parameters.costs
+def growth_of_research(market: Market, lab: Lab) -> float:
+    """What the lab would spend more than today, USD a year, on average until the next round, on the way to its aim."""
+    c, costs = market.parameters.capital, market.parameters.costs
     aim = max(lab.target_run, costs.minimum_run) * lab.budget_per_run()
-    grown = min(aim, lab.plan.budget * costs.budget_ratchet**QUARTERS_PER_YEAR)
-    return max(0.0, lab.accounts.burn * QUARTERS_PER_YEAR + 0.5 * (grown - lab.plan.budget))
+    path = lab.plan.budget * costs.budget_ratchet ** np.arange(1.0, c.runway_target / DT + 1.0)
+    return max(0.0, float(np.minimum(aim, path).mean()) - lab.plan.budget)
 
 
 def first_ask(market: Market, lab: Lab) -> Ask:
@@ -145,7 +151,7 @@ def _log_values(market: Market, ask: Ask) -> Floats:
     """Worth of one lab, log USD, to every investor: conviction, distance, herd, mood and opinion tilt it."""
     p, c, s, lab = market.parameters, market.parameters.capital, market.parameters.switches, ask.lab
     investors = [investor.parameters for investor in market.investor.values()]
-    tilt = np.full(len(investors), math.log(max(ask.worth, 1.0)) + market.mood)
+    tilt = np.full(len(investors), math.log(max(ask.worth, 1.0)) + market.mood)  # of the lab with the money it asks for
     if s.conviction:
         theses, hedges = np.array([i.thesis for i in investors]), np.array([i.hedging for i in investors])
         tilt += conviction(theses, CREED[lab.parameters.creed], hedges, c.conviction)
@@ -175,9 +181,10 @@ def hold_rounds(market: Market) -> None:
     if not wanted:
         return
     worth = values(market, wanted)
+    before = np.maximum(0.0, worth - [ask.amount for ask in wanted])  # pre-money: the race costs what is asked for
     offered = bids(market, worth)
     rounds = [
-        clear_round(ask.amount, worth[:, i], offered[:, i], c.largest_dilution, c.smallest_fill)
+        clear_round(ask.amount, before[:, i], offered[:, i], c.largest_dilution, c.smallest_fill)
         for i, ask in enumerate(wanted)
     ]
     for ask, cleared in zip(wanted, rounds, strict=True):
@@ -191,13 +198,13 @@ def settle_round(market: Market, ask: Ask, cleared: Cleared) -> None:
     numbers = {
         "ask_usd": ask.amount,
         "runway_quarters": ask.runway,
-        "planned_burn_usd_per_year": ask.burn,
+        "burn_usd_per_year": ask.burn,
         "worth_usd": ask.worth,
         "pre_money_usd": cleared.pre_money,
         "demand_over_ask": cleared.coverage,
         "mood": math.exp(market.mood),
     }
-    said = f"runway {ask.runway:.1f} quarters at a planned burn of {ask.burn:.3g} USD a year; asked {ask.amount:.3g} USD"
+    said = f"runway {ask.runway:.1f} quarters at a burn of {ask.burn:.3g} USD a year; asked {ask.amount:.3g} USD"
     if cleared.failed:
         market.event("failed_round", lab.id, "", 0.0, f"{said}; bids came to {cleared.coverage:.0%} of it", numbers)
         if lab.status == NOT_ENTERED:
