@@ -8,7 +8,9 @@ offers, columns buyers; one uniform draw per buyer picks nest and offer by inver
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +18,7 @@ from numpy.typing import NDArray
 from sim.economics.adoption import arrival_probability
 from sim.economics.costs import integrator_engaged, scale_of_fixed_cost
 from sim.economics.demand import cost_disutility
-from sim.markets.menu import API, EDGE, HOSTED, PRIVATE, SELF, Catalogue, Menu
+from sim.markets.menu import API, EDGE, HOSTED, PRIVATE, SELF, Catalogue, Menu, self_run
 from sim.parameters import MODES, REGIONS, WORKLOADS, ModeParameters, Parameters
 from sim.population import EDGE_TYPE, NO_MODEL, Population
 from sim.quarters import DT
@@ -27,6 +29,7 @@ Ints = NDArray[np.int64]
 
 UNAVAILABLE = -1e4  # utility of an offer that may not be chosen: its exponential is 0
 LARGE_SEGMENTS = ("large", "large_regulated")
+WANTS = 7  # features that say what buyers care about
 
 
 @dataclass(frozen=True)
@@ -98,7 +101,7 @@ def choose(
     """The offer each due workload takes, as a position on the menu; NO_MODEL for none.
 
     `switching` scales each workload's switching cost (below 1 for a pilot that has just graduated), `uniform` is its
-    draw in [0, 1). Workloads are handled type by type, so that one matrix product serves them all.
+    draw in [0, 1). One matrix product serves all workloads of a type; those that see the same offers then pick at once.
     """
     chosen = np.full(rows.size, NO_MODEL, np.int64)
     if rows.size == 0 or menu.size == 0:
@@ -106,17 +109,20 @@ def choose(
     kind = population.workloads.chosen_type(rows)
     order = np.argsort(kind, kind="stable")
     buyers = _Buyers.of(population, rows[order], menu, seen, switching[order])
-    bounds = np.searchsorted(kind[order], np.arange(len(WORKLOADS) + 1))
-    draws = uniform[order]
-    for k in range(len(WORKLOADS)):
-        block = slice(int(bounds[k]), int(bounds[k + 1]))
-        if block.start == block.stop:
-            continue
-        offers = np.flatnonzero((menu.mode != EDGE) | (k == EDGE_TYPE))
-        utility = _utilities(population, menu, seen, k, offers, buyers, block)
+    attributes = _attributes(population, menu, seen)
+    bounds = np.searchsorted(kind[order], np.arange(len(WORKLOADS) + 1)).tolist()
+    draws, dissimilarity = uniform[order], nest_parameter(population.parameters)
+    for kinds in (range(EDGE_TYPE), range(EDGE_TYPE, len(WORKLOADS))):  # edge work, the last type, sees more offers
+        offers = np.flatnonzero((menu.mode != EDGE) | (EDGE_TYPE in kinds))
+        whole = slice(bounds[kinds.start], bounds[kinds.stop])
+        utility = np.empty((offers.size, whole.stop - whole.start), np.float32)
+        for k in kinds:
+            block = slice(bounds[k], bounds[k + 1])
+            part = utility[:, block.start - whole.start : block.stop - whole.start]
+            _fill_utilities(part, attributes[k, offers], menu, seen, (k, offers), buyers.part(block))
         closed = int(np.searchsorted(offers, menu.closed))
-        picked = pick_offer(utility, buyers.none[block], closed, nest_parameter(population.parameters), draws[block])
-        chosen[order[block]] = np.where(picked == NO_MODEL, NO_MODEL, offers[picked])
+        picked = pick_offer(utility, buyers.none[whole], closed, dissimilarity, draws[whole])
+        chosen[order[whole]] = np.where(picked == NO_MODEL, NO_MODEL, offers[picked])
     return chosen
 
 
@@ -129,15 +135,16 @@ def pick_offer(utility: Single, none: Single, closed: int, dissimilarity: float,
     """Nested-logit draw for each column: row of the offer taken, NO_MODEL for the outside option.
 
     utility (offers, buyers): the first `closed` rows are one nest, the rest another; `none` (buyers,) stands alone.
+    The array is worked on in place, so its utilities are gone afterwards.
     """
+    offers = utility.shape[0]
     top = np.maximum(utility.max(axis=0, initial=UNAVAILABLE), none)
-    running = utility - top
+    running = np.subtract(utility, top, out=utility)
     running *= np.float32(1.0 / dissimilarity)
     np.exp(running, out=running)
-    offers = utility.shape[0]
-    for row in range(1, offers):  # running sums over rows, each nest from its first: no digit of a small nest is lost
-        if row != closed:
-            running[row] += running[row - 1]
+    for nest in (running[:closed], running[closed:]):  # sums of their own: no digit of a small nest is lost
+        for before, row in pairwise(nest):  # row by row: along the buyers memory is contiguous
+            row += before
     shut = running[closed - 1].astype(np.float64) if closed > 0 else np.zeros(none.size)
     free = running[-1].astype(np.float64) if closed < offers else np.zeros(none.size)
     weight_shut, weight_free = shut**dissimilarity, free**dissimilarity
@@ -148,19 +155,19 @@ def pick_offer(utility: Single, none: Single, closed: int, dissimilarity: float,
     taken = position < weight
     level = (position / np.where(taken, weight, 1.0) * np.where(in_open, free, shut)).astype(np.float32)
     passed = running <= level
-    row = np.where(in_open, closed + passed[closed:].sum(axis=0), passed[:closed].sum(axis=0))
+    in_shut, in_free = (nest.sum(axis=0, dtype=np.int16) for nest in (passed[:closed], passed[closed:]))
+    row = np.where(in_open, closed + in_free, in_shut)
     return np.where(taken, np.minimum(row, np.where(in_open, offers, closed) - 1), NO_MODEL)
 
 
 @dataclass(frozen=True)
 class _Buyers:
-    """Features of due workloads, columns in type order, and the attributes of the menu that they meet.
+    """Features of due workloads, columns in type order.
 
     `own` is what running weights oneself costs per Mtok besides compute.
     """
 
     features: Single  # (features, workloads)
-    attributes: Single  # (offers, features): of the whole menu, for the features that come after the types' own
     none: Single  # utility of the outside option
     sensitivity: Single  # beta
     own: Single  # (2, workloads): fixed USD per Mtok self-hosted and at the edge
@@ -178,16 +185,21 @@ class _Buyers:
             cost = d.switching_cost * _by_segment(population, rows, "switching")
             leave = (cost * switching * (w.lab[rows] >= 0)).astype(np.float32)
         change = np.float32(d.mode_switching_ratio) * leave
-        wants = _wants(population, rows, own.burden)
+        features = np.empty((WANTS + _places(population) + menu.labs.size, rows.size), np.float32)
+        wants, places, vendors = np.vsplit(features, (WANTS, WANTS + _places(population)))
+        _fill_wants(wants, population, rows, own.burden)
+        _fill_places(places, population, rows, change)
+        _fill_vendors(vendors, population, rows, menu, seen, leave)
         return cls(
-            features=np.concatenate(
-                (wants, _places(population, rows, change), _vendors(population, rows, menu, seen, leave))
-            ),
-            attributes=_attributes(population, menu, seen),
+            features=features,
             none=leave + change,
             sensitivity=wants[1],
             own=(fixed * (seen.going_price[kind] / budget)).astype(np.float32),
         )
+
+    def part(self, block: slice) -> _Buyers:
+        """Some of the buyers."""
+        return _Buyers(self.features[:, block], self.none[block], self.sensitivity[block], self.own[:, block])
 
 
 def _by_segment(population: Population, rows: Ints, name: str) -> Single:
@@ -196,11 +208,10 @@ def _by_segment(population: Population, rows: Ints, name: str) -> Single:
     return np.asarray(traits[population.workloads.segment[rows]])
 
 
-def _wants(population: Population, rows: Ints, burden: Floats) -> Single:
+def _fill_wants(wants: Single, population: Population, rows: Ints, burden: Floats) -> None:
     """What buyers care about: quality, cost, assurance, privacy, ease of operation, steadiness, openness."""
     p, e = population.parameters, population.enterprises
     d, who = p.demand, population.workloads.enterprise[rows]
-    wants = np.empty((7, rows.size), np.float32)
     wants[0] = 1.0
     wants[1] = d.price_sensitivity * _by_segment(population, rows, "price_sensitivity")
     wants[2] = d.assurance * _by_segment(population, rows, "assurance")
@@ -208,115 +219,124 @@ def _wants(population: Population, rows: Ints, burden: Floats) -> Single:
     wants[4] = d.operations * burden
     wants[5] = d.volatility * p.switches.volatility * _by_segment(population, rows, "risk_aversion")
     wants[6] = e.taste[who] + d.strategic_open_lean * e.strategic[who]
-    return wants
 
 
-def _places(population: Population, rows: Ints, change: Single) -> Single:
+def _places(population: Population) -> int:
+    """How many features say where buyers stand."""
+    return 2 * len(REGIONS) + len(population.segments) + len(MODES)
+
+
+def _fill_places(places: Single, population: Population, rows: Ints, change: Single) -> None:
     """Where buyers stand: region (distrust, then language and rules), segment, and the mode they would leave."""
     p, w = population.parameters, population.workloads
-    regions, segments = len(REGIONS), len(population.segments)
-    column, region, mode = np.arange(rows.size), w.region[rows], w.mode[rows].astype(np.int64)
-    places = np.zeros((2 * regions + segments + len(MODES), rows.size), np.float32)
+    regions, segments = np.arange(len(REGIONS))[:, None], np.arange(len(population.segments))[:, None]
+    abroad, home, segment, mode = np.vsplit(places, np.cumsum((regions.size, regions.size, segments.size)))
+    home[:] = w.region[rows] == regions
     distrust = p.demand.origin_distrust * p.switches.origin * _by_segment(population, rows, "distrust")
-    places[region, column] = distrust
-    places[regions + region, column] = 1.0
-    places[2 * regions + w.segment[rows], column] = 1.0
-    incumbent = np.flatnonzero(mode >= 0)
-    places[2 * regions + segments + mode[incumbent], incumbent] = change[incumbent]
-    return places
+    np.multiply(home, distrust, out=abroad)
+    segment[:] = w.segment[rows] == segments
+    np.multiply(w.mode[rows] == np.arange(len(MODES))[:, None], change, out=mode)
 
 
-def _vendors(population: Population, rows: Ints, menu: Menu, seen: Conditions, leave: Single) -> Single:
+def _fill_vendors(
+    vendors: Single, population: Population, rows: Ints, menu: Menu, seen: Conditions, leave: Single
+) -> None:
     """How buyers stand to each lab on the menu: lasting taste less dependence, and what holds them to the incumbent."""
     w = population.workloads
-    vendors = np.take(seen.taste[menu.labs], w.enterprise[rows], axis=1)
+    np.take(seen.taste[menu.labs], w.enterprise[rows], axis=1, out=vendors, mode="clip")  # "raise" would buffer it
     position = np.full(seen.brand.size + 1, -1, np.int64)  # the last entry serves "no incumbent", -1
     position[menu.labs] = np.arange(menu.labs.size)
     home = position[w.lab[rows]]
     incumbent = np.flatnonzero(home >= 0)
     vendors[home[incumbent], incumbent] += leave[incumbent]
-    return np.asarray(vendors)
 
 
-def _utilities(
-    population: Population, menu: Menu, seen: Conditions, kind: int, offers: Ints, buyers: _Buyers, block: slice
-) -> Single:
-    """Utility (offers, buyers) of the given offers to the workloads of one type."""
+def _fill_utilities(
+    utility: Single, attributes: Single, menu: Menu, seen: Conditions, of: tuple[int, Ints], buyers: _Buyers
+) -> None:
+    """Utility (offers, buyers) of the offers with these attributes; `of`: the buyers' type, the offers' positions."""
+    kind, offers = of
     other = float(seen.other_cost[kind])
     going = seen.going_price[kind] + other
-    cost = menu.catalogue.unit_cost[kind, menu.model[offers], menu.mode[offers]]
-    attributes = np.concatenate(
-        (_type_attributes(population, menu, seen, kind, offers), buyers.attributes[offers]), axis=1
-    )
-    own = np.flatnonzero((menu.mode[offers] == SELF) | (menu.mode[offers] == EDGE))
-    attributes[own, 1] = 0.0
-    utility = attributes @ buyers.features[:, block]
-    fixed = buyers.own[np.where(menu.mode[offers[own]] == EDGE, 1, 0), block] / np.float32(going)
-    utility[own] -= buyers.sensitivity[block] * np.log(
-        fixed + ((cost[own] + other) / going).astype(np.float32)[:, None]
-    )
-    return np.asarray(utility)
-
-
-def _type_attributes(population: Population, menu: Menu, seen: Conditions, kind: int, offers: Ints) -> Single:
-    """Attributes (offers, features) that depend on the type of work, in the order of the buyers' first features."""
-    p = population.parameters
-    work = p.workloads[WORKLOADS[kind]]
-    other = seen.other_cost[kind]
-    c = menu.catalogue
-    model, mode = menu.model[offers], menu.mode[offers]
-    modes = [p.modes[name] for name in MODES]
-    columns = [
-        common_utility(population, menu, seen, kind, offers),
-        -cost_disutility(c.unit_cost[kind, model, mode], other, seen.going_price[kind] + other),
-        work.error_cost * accountability(modes, mode, c.is_open[model]),
-        -work.privacy * _of(modes, "exposure")[mode],
-    ]
-    return np.stack(columns, axis=1).astype(np.float32)
+    np.matmul(attributes, buyers.features, out=utility)
+    own = np.flatnonzero(self_run(menu.mode[offers]))
+    model, mode = menu.model[offers[own]], menu.mode[offers[own]]
+    running = ((menu.catalogue.unit_cost[kind, model, mode] + other) / going).astype(np.float32)
+    cost = (buyers.own / np.float32(going))[(mode == EDGE).astype(np.int64)]
+    cost += running[:, None]
+    np.log(cost, out=cost)
+    cost *= buyers.sensitivity
+    utility[own] -= cost
 
 
 def _attributes(population: Population, menu: Menu, seen: Conditions) -> Single:
-    """Attributes (offers, features) that are the same for every type of work, in the order of the other features."""
+    """Attributes (types, offers, features) of the whole menu, in the order of the buyers' features."""
+    by_type, common = _type_attributes(population, menu, seen), _common_attributes(population, menu, seen)
+    attributes = np.empty((len(WORKLOADS), menu.size, len(by_type) + len(common)), np.float32)
+    attributes[:, :, : len(by_type)] = by_type.transpose(1, 2, 0)
+    attributes[:, :, len(by_type) :] = common.T
+    return attributes
+
+
+def _type_attributes(population: Population, menu: Menu, seen: Conditions) -> Floats:
+    """Attributes (features, types, offers) that depend on the type of work.
+
+    The cost of running weights oneself is left out: it is different for every buyer.
+    """
+    p, c, model, mode = population.parameters, menu.catalogue, menu.model, menu.mode
+    modes, works = [p.modes[name] for name in MODES], [p.workloads[name] for name in WORKLOADS]
+    other = seen.other_cost[:, None]
+    cost = cost_disutility(c.unit_cost[:, model, mode], other, seen.going_price[:, None] + other)
+    return np.stack(
+        (
+            _common_utility(population, menu, seen),
+            -np.where(self_run(mode), 0.0, cost),
+            _of(works, "error_cost")[:, None] * accountability(modes, mode, c.is_open[model]),
+            -_of(works, "privacy")[:, None] * _of(modes, "exposure")[mode],
+        )
+    )
+
+
+def _common_attributes(population: Population, menu: Menu, seen: Conditions) -> Floats:
+    """Attributes (features, offers) that are the same for every type of work."""
     p = population.parameters
     d, c, mode = p.demand, menu.catalogue, menu.mode
-    modes = [p.modes[name] for name in MODES]
+    modes, regions = [p.modes[name] for name in MODES], [p.regions[name] for name in REGIONS]
     is_open, origin = c.is_open[menu.model], c.region[menu.model]
-    columns = [
-        -_of(modes, "operations")[mode],
-        -_of(modes, "volatility")[mode] * (1.0 + seen.volatility[menu.lab]),
-        is_open.astype(np.float64),
-    ]
-    remain = np.where((mode == SELF) | (mode == EDGE), d.in_house_distrust, 1.0)
-    for name in REGIONS:
-        distrust = np.array([p.regions[name].distrust.get(home, 0.0) for home in REGIONS])
-        columns.append(-distrust[origin] * remain)
-    for name in REGIONS:
-        region = p.regions[name]
-        speaks = np.array([region.language.get(home, 0.0) for home in REGIONS]) * p.switches.origin
-        banned = np.array([region.banned.get(home, False) for home in REGIONS])
-        liked = d.language_fit * speaks[origin] + d.transparency * region.transparency * is_open
-        columns.append(np.where(banned[origin], UNAVAILABLE, liked))
-    for i, (kind, segment) in enumerate(zip(population.segment_names, population.segments, strict=True)):
-        follow = d.peers * segment.peers * seen.peers[i, menu.lab] if p.switches.peers else np.zeros(menu.size)
-        columns.append(follow - d.licence_threshold * c.threshold[menu.model] * (kind in LARGE_SEGMENTS))
-    columns += list((mode[None, :] == np.arange(len(MODES))[:, None]).astype(np.float64))
-    columns += list((menu.lab[None, :] == menu.labs[:, None]).astype(np.float64))
-    return np.stack(columns, axis=1).astype(np.float32)
+    distrust = np.array([[region.distrust.get(home, 0.0) for home in REGIONS] for region in regions])
+    speaks = np.array([[region.language.get(home, 0.0) for home in REGIONS] for region in regions]) * p.switches.origin
+    banned = np.array([[region.banned.get(home, False) for home in REGIONS] for region in regions])
+    liked = d.language_fit * speaks[:, origin] + d.transparency * _of(regions, "transparency")[:, None] * is_open
+    follow = d.peers * p.switches.peers * _of(population.segments, "peers")[:, None] * seen.peers[:, menu.lab]
+    is_large = np.array([name in LARGE_SEGMENTS for name in population.segment_names])[:, None]
+    return np.vstack(
+        (
+            -_of(modes, "operations")[mode],
+            -_of(modes, "volatility")[mode] * (1.0 + seen.volatility[menu.lab]),
+            is_open,
+            -distrust[:, origin] * np.where(self_run(mode), d.in_house_distrust, 1.0),
+            np.where(banned[:, origin], UNAVAILABLE, liked),
+            follow - d.licence_threshold * c.threshold[menu.model] * is_large,
+            mode == np.arange(len(MODES))[:, None],
+            menu.lab == menu.labs[:, None],
+        )
+    )
 
 
-def common_utility(population: Population, menu: Menu, seen: Conditions, kind: int, offers: Ints) -> Floats:
-    """The part of an offer's utility that all buyers of this type share."""
+def _common_utility(population: Population, menu: Menu, seen: Conditions) -> Floats:
+    """The part of the offers' utility (types, offers) that all buyers of a type share."""
     p = population.parameters
-    d, s, work = p.demand, p.switches, p.workloads[WORKLOADS[kind]]
-    c = menu.catalogue
-    model, mode = menu.model[offers], menu.mode[offers]
-    lab = c.lab[model]
+    d, s, works = p.demand, p.switches, [p.workloads[name] for name in WORKLOADS]
+    c, model, mode, lab = menu.catalogue, menu.model, menu.mode, menu.lab
     modes = [p.modes[name] for name in MODES]
     is_open = c.is_open[model]
     first_party = (mode == API) | (mode == PRIVATE)
-    shared = work.base + work.value * c.quality[kind, model]
-    shared = shared + (d.customisation * work.customisation + d.stability) * is_open
-    shared = shared + d.control * _of(modes, "control")[mode] - d.latency * work.latency * _of(modes, "remote")[mode]
+    base, value, customisation, latency = (
+        _of(works, name)[:, None] for name in ("base", "value", "customisation", "latency")
+    )
+    shared = base + value * c.quality[:, model]
+    shared = shared + (d.customisation * customisation + d.stability) * is_open
+    shared = shared + d.control * _of(modes, "control")[mode] - d.latency * latency * _of(modes, "remote")[mode]
     shared = shared + seen.brand[lab] * s.brand
     return np.asarray(shared + d.interface * seen.seats[lab] * first_party * s.interface)
 
@@ -326,9 +346,9 @@ def accountability(modes: list[ModeParameters], mode: Ints, is_open: NDArray[np.
     return np.asarray(_of(modes, "accountability")[np.where(is_open & (mode == API), HOSTED, mode)])
 
 
-def _of(modes: list[ModeParameters], name: str) -> Floats:
-    """One attribute of every mode as a column."""
-    return np.array([getattr(mode, name) for mode in modes])
+def _of(things: Sequence[object], name: str) -> Floats:
+    """One parameter of every mode, type of work, region or segment as a column."""
+    return np.array([getattr(thing, name) for thing in things])
 
 
 def upgrades(
@@ -340,9 +360,9 @@ def upgrades(
     at no switching cost.
     """
     p, w = population.parameters, population.workloads
-    rows = rows[uniform[rows] < arrival_probability(p.demand.upgrade, DT)]
+    rows = rows[np.flatnonzero(uniform[rows] < arrival_probability(p.demand.upgrade, DT))]
     model = catalogue.row_of[w.model[rows]].astype(np.int64)
-    newer = catalogue.successor[model] != model
+    newer = np.flatnonzero(catalogue.successor[model] != model)
     rows, model = rows[newer], model[newer]
     successor = catalogue.successor[model]
     gain = upgrade_gain(population, rows, catalogue, seen, (model, successor))
@@ -358,8 +378,10 @@ def upgrade_gain(
     kind, mode = w.chosen_type(rows), w.mode[rows]
     budget = population.yearly_budget(rows, seen.budget_index)
     going = seen.going_price[kind]
-    own = own_hosting(population, rows, budget, seen)
-    fixed = np.where(mode == SELF, own.infrastructure + own.operations + own.integrator, own.edge * (mode == EDGE))
+    fixed = np.zeros(rows.size)
+    mine = np.flatnonzero(self_run(mode))
+    own = own_hosting(population, rows[mine], budget[mine], seen)
+    fixed[mine] = np.where(mode[mine] == SELF, own.infrastructure + own.operations + own.integrator, own.edge)
     other = seen.other_cost[kind]
     value = np.array([p.workloads[name].value for name in WORKLOADS])[kind]
     beta = p.demand.price_sensitivity * np.array([s.price_sensitivity for s in population.segments])[w.segment[rows]]

@@ -1,6 +1,6 @@
 """The share register: who holds how much of each lab, counted in shares, so that new ones dilute the old by themselves.
 
-A lab is founded with one share in all; a round issues new ones at pre-money / shares outstanding. The register knows
+A lab is founded with one share; a round issues new ones at pre-money / shares outstanding. The register knows
 no cash: each entry says what must have been paid for it, and `sim.audit` compares that with the journal. As there, a
 quarter's opening tables are rolled forward from the entries of the quarter before, never from the live tables.
 """
@@ -14,7 +14,7 @@ from typing import Literal, NamedTuple
 
 Kind = Literal["founded", "issued", "swapped", "ended", "proceeds"]
 NOBODY = -1  # the payer of an entry for which the register expects no payment
-_WHOLE = 1e-9  # founding stakes may miss 1 by this much; they are scaled to 1
+_WHOLE = 1e-9  # founding stakes may miss 1 by this much: what counts is each holder's part of all shares
 
 
 class Entry(NamedTuple):
@@ -137,7 +137,7 @@ class Register:
             raise ValueError(f"stakes in {lab} sum to {whole}: they must sum to 1")
         self._tables[lab] = CapTable()
         for holder, stake in sorted(holders.items()):
-            self._enter("founded", lab, holder, stake / whole)
+            self._enter("founded", lab, holder, stake)
 
     def issue(self, lab: str, pre_money: float, paid: Mapping[str, float]) -> float:
         """New shares at pre-money / shares outstanding for those who paid (holder -> USD); returns post-money, USD.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,14 +16,16 @@ from sim.parameters import Parameters
 from sim.quarters import DT, decimal_year, quarter_number
 
 Floats = NDArray[np.float64]
+Time = TypeVar("Time", int, float)  # quarter or decimal year
 
 
 @dataclass
 class Frontier:
-    """Releases so far and the public stock of knowledge K (OOM).
+    """Record releases so far and the public stock of knowledge K (OOM).
 
-    `closed` are (decimal year, capability) of closed releases, those before the first quarter included; `waiting` open
-    releases whose knowledge is not public yet, as (quarter it becomes so, knowledge).
+    `closed` are (decimal year, capability) of closed releases, those before the first quarter included, `past` are
+    (quarter, capability) of all; both leave out releases that an earlier one equals. `waiting` are open releases whose
+    knowledge is not public yet, as (quarter it becomes so, knowledge).
     """
 
     public_knowledge: float
@@ -47,11 +50,11 @@ class Frontier:
         """Note a release: the record of training cost, the closed frontier, knowledge on its way to the public."""
         self.record_run = max(self.record_run, model.run_usd)
         self.record_run_2023 = max(self.record_run_2023, model.run_usd / deflator)
-        self.past.append((model.born, model.base_capability))
+        _note(self.past, model.born, model.base_capability)
         if model.is_open:
             self.waiting.append((model.born + parameters.technology.leak_delay, model.knowledge))
         else:
-            self.closed.append((decimal_year(model.born), model.base_capability))
+            _note(self.closed, decimal_year(model.born), model.base_capability)
 
     def teacher(self, quarter: int, delay: int) -> float:
         """Capability of the best model served for at least `delay` quarters; -inf when there is none."""
@@ -80,6 +83,12 @@ class Frontier:
         releases = np.array(self.closed).reshape(-1, 2)
         lag = gap_months(releases[:, 0], releases[:, 1], decimal_year(quarter + 1), open_capability)
         return 0.0 if math.isnan(lag) else lag
+
+
+def _note(releases: list[tuple[Time, float]], when: Time, capability: float) -> None:
+    """Append a release unless an earlier one is as good; such a one is most often among the last."""
+    if not any(q >= capability and earlier <= when for earlier, q in reversed(releases)):
+        releases.append((when, capability))
 
 
 COMMUNITY_FULL = 5.0  # open flagships that keep the whole community busy

@@ -142,6 +142,14 @@ class Batch(NamedTuple):
     amount: Floats
 
 
+class _Groups(NamedTuple):
+    """Accounts by group: the group of each account, each group's first account, the first of each account's group."""
+
+    of: NDArray[np.int64]
+    first: NDArray[np.int32]
+    first_of: NDArray[np.int32]
+
+
 class Stocks(NamedTuple):
     """Balances at one moment, USD: cash by account id, debt by (debtor, creditor), credit by (issuer, holder).
 
@@ -228,6 +236,7 @@ class Journal:
         self._credit = _Promises()
         self._books: dict[int, Books] = {}
         self._now: Books | None = None
+        self._grouped: _Groups | None = None
         self._pending: defaultdict[tuple[Ledgers, int], list[tuple[int, int, float]]] = defaultdict(list)
         for name in accounts:
             self.open_account(name)
@@ -655,14 +664,21 @@ class Journal:
             live = self._live()
             books.closing = live._replace(cash=live.cash.copy())
             return
-        starts = np.ones(self._size, dtype=np.int64)
-        for first, count in self._blocks.values():
-            starts[first + 1 : first + count] = 0
-        group, first_id = np.cumsum(starts) - 1, np.flatnonzero(starts)
+        groups = self._groups()
         kept = (batch for batch in books.batches if batch.ledger not in (Ledger.BILLED, Ledger.SETTLED))
-        books.batches = [_by_group(batch, group, first_id) for batch in kept]
+        books.batches = [_by_group(batch, groups) for batch in kept]
         books.opening = Stocks(np.zeros(0), {}, {}, {}, {})
         books.compacted = True
+
+    def _groups(self) -> _Groups:
+        """Every single account and every population as a group."""
+        if self._grouped is None or self._grouped.of.size != self._size:
+            starts = np.ones(self._size, dtype=np.bool_)
+            for first, count in self._blocks.values():
+                starts[first + 1 : first + count] = False
+            group, first_id = np.cumsum(starts) - 1, np.flatnonzero(starts).astype(np.int32)
+            self._grouped = _Groups(group, first_id, first_id[group])
+        return self._grouped
 
     def _matches(self, ids: NDArray[np.int32], account: Account | None, books: Books) -> NDArray[np.bool_]:
         if account is None:
@@ -793,19 +809,16 @@ def _by_account(amounts: dict[int, float], size: int) -> Floats:
     return column
 
 
-def _by_group(batch: Batch, group: NDArray[np.int64], first: NDArray[np.int64]) -> Batch:
-    """A batch summed by group of accounts; `first` is each group's first id. Few rows stay as they are."""
-    cells = len(first) ** 2
-    if len(batch.amount) <= len(first) or cells > _MOST_CELLS:
-        return batch._replace(payer=_grouped(batch.payer, group, first), payee=_grouped(batch.payee, group, first))
-    sums = _bincount(group.take(batch.payer) * len(first) + group.take(batch.payee), batch.amount, cells)
+def _by_group(batch: Batch, groups: _Groups) -> Batch:
+    """A batch summed by group of accounts. Few rows stay as they are."""
+    count = len(groups.first)
+    cells = count**2
+    if len(batch.amount) <= count or cells > _MOST_CELLS:
+        return batch._replace(payer=groups.first_of[batch.payer], payee=groups.first_of[batch.payee])
+    sums = _bincount(groups.of.take(batch.payer) * count + groups.of.take(batch.payee), batch.amount, cells)
     kept = np.flatnonzero(sums != 0.0)  # much faster on flags than on numbers
-    payer, payee = (first[part].astype(np.int32) for part in np.divmod(kept, len(first)))
-    return batch._replace(payer=payer, payee=payee, amount=sums[kept])
-
-
-def _grouped(ids: NDArray[np.int32], group: NDArray[np.int64], first: NDArray[np.int64]) -> NDArray[np.int32]:
-    return first[group[ids]].astype(np.int32)
+    payer, payee = np.divmod(kept, count)
+    return batch._replace(payer=groups.first[payer], payee=groups.first[payee], amount=sums[kept])
 
 
 def _frame(quarter: int, batch: Batch, names: NDArray[np.object_]) -> pd.DataFrame:

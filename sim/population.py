@@ -233,8 +233,8 @@ class Population:
         """
         w = self.workloads
         chance = arrival_probability(self.parameters.demand.workload_arrival, DT)
-        open_slots = (w.stage == EMPTY) & self.enterprises.adopted[w.enterprise]
-        self._begin(np.flatnonzero(open_slots & (draw < chance)), quarter)
+        lucky = np.flatnonzero((w.stage == EMPTY) & (draw < chance))
+        self._begin(lucky[self.enterprises.adopted[w.enterprise[lucky]]], quarter)
 
     def _begin(self, rows: Ints, quarter: int) -> None:
         w = self.workloads

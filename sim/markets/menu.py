@@ -21,6 +21,11 @@ API, PRIVATE, HOSTED, SELF, EDGE = range(len(MODES))
 PILOT = WORKLOADS.index("pilot")
 
 
+def self_run(mode: NDArray[np.integer]) -> Flags:
+    """Whether the buyer runs the weights itself: on own servers or at the edge."""
+    return np.asarray((mode == SELF) | (mode == EDGE))
+
+
 @dataclass(frozen=True)
 class Catalogue:
     """Every model that somebody serves or runs this quarter, one row each, in order of release.
@@ -78,13 +83,14 @@ def catalogue_of(
     abroad = np.array([m.compute_cost for m in models])  # hosts and buyers pay for compute what others pay
     serving = np.array([m.serving for m in models])
     api = np.array([m.api for m in models])
+    private = np.array([m.private for m in models])
     is_open = np.array([m.is_open for m in models])
     small = np.array([m.tier == "small" for m in models])
     tau = np.array([parameters.workloads[name].tau for name in WORKLOADS])
     row_of = np.full(released + 1, -1, np.int32)  # the last entry serves "no model", -1
     row_of[[m.id for m in models]] = np.arange(len(models))
-    newest = {(m.lab, m.tier, m.is_open): row for row, m in enumerate(models)}
-    private = np.array([m.private for m in models])
+    lines = [(m.lab, m.tier, m.is_open) for m in models]
+    newest = {line: row for row, line in enumerate(lines)}
     return Catalogue(
         models=tuple(models),
         lab=lab,
@@ -98,7 +104,7 @@ def catalogue_of(
         quality=quality(capability[None, :], theta[:, None], tau[:, None]),
         unit_cost=_unit_cost(price, serving / abroad, small, (api, private, is_open), parameters),
         row_of=row_of,
-        successor=np.array([newest[(m.lab, m.tier, m.is_open)] for m in models], np.int64),
+        successor=np.array([newest[line] for line in lines], np.int64),
     )
 
 

@@ -14,7 +14,7 @@ from sim.choice import Conditions, own_hosting
 from sim.economics.costs import scale_of_fixed_cost
 from sim.economics.demand import going_price, usage_volume
 from sim.economics.pricing import BelievedDemand, LogPrice, posted_prices
-from sim.markets.menu import API, EDGE, HOSTED, PRIVATE, SELF, Catalogue
+from sim.markets.menu import API, EDGE, HOSTED, PRIVATE, SELF, Catalogue, self_run
 from sim.parameters import WORKLOADS, Parameters
 from sim.population import PRODUCTION, Population
 from sim.quarters import DT
@@ -50,6 +50,11 @@ class Usage:
     budget: Floats  # what it would spend at the going price
 
     @cached_property
+    def first_hand(self) -> Flags:
+        """Whether the model's developer sells it: API access or a private deployment."""
+        return np.asarray((self.mode == API) | (self.mode == PRIVATE))
+
+    @cached_property
     def own_running(self) -> Floats:
         """USD of running weights oneself: infrastructure, operations, integration."""
         return np.asarray(self.infrastructure + self.operations + self.integration)
@@ -80,14 +85,15 @@ def usage_of(population: Population, catalogue: Catalogue, seen: Conditions, ser
     variable = catalogue.unit_cost[kind, model, mode]
     elasticity = p.demand.own_usage_elasticity if p.switches.usage_elasticity else 0.0
     part = DT * w.weight[rows]
-    going = _clearing_prices(seen.going_price, kind, budget * part, np.where(at_edge, 0.0, variable), elasticity)
+    means = budget * part
+    going = _clearing_prices(seen.going_price, kind, means, np.where(at_edge, 0.0, variable), elasticity)
     price = np.where(at_edge, going[kind], variable)  # at the edge no token has a price: volume is that of the budget
     tokens = usage_volume(budget, price, going[kind], elasticity) * part
     bill = tokens * variable
     hosting = np.where(mode == HOSTED, bill, 0.0)
     infrastructure, operations, integration = _own_bills(population, rows, budget, bill, seen)
     production = w.stage[rows] == PRODUCTION
-    rate = np.where(production & catalogue.is_open[model], service_rates[catalogue.lab[model]], 0.0)
+    rate = production * np.where(catalogue.is_open, service_rates[catalogue.lab], 0.0)[model]
     list_price = tokens * catalogue.price[model]
     access = np.where(private, list_price, np.where(mode == API, bill, 0.0))
     return Usage(
@@ -107,7 +113,7 @@ def usage_of(population: Population, catalogue: Catalogue, seen: Conditions, ser
         integration=integration,
         services=rate * (hosting + infrastructure + operations + integration),
         going=going,
-        budget=budget * part,
+        budget=means,
     )
 
 
@@ -120,7 +126,7 @@ def _own_bills(
     """
     w, h = population.workloads, population.parameters.hosting
     mode = w.mode[rows]
-    mine = np.flatnonzero((mode == SELF) | (mode == EDGE))
+    mine = np.flatnonzero(self_run(mode))
     own = own_hosting(population, rows[mine], budget[mine], seen)
     weight, house = w.weight[rows[mine]], mode[mine] == SELF
     full = scale_of_fixed_cost(budget[mine], h.fixed_cost_reference, h.fixed_cost_scale) * seen.fixed_cost_index
@@ -137,7 +143,7 @@ def _clearing_prices(
     before: Floats, kind: NDArray[np.int8], budget: Floats, price: Floats, elasticity: float
 ) -> Floats:
     """Going price of each type of work among workloads that pay by the token; last quarter's where there is none."""
-    metered = price > 0.0
+    metered = np.flatnonzero(price > 0.0)
     now = going_price(budget[metered], price[metered], elasticity, kind[metered])
     cleared = np.full(before.size, np.nan)
     cleared[: now.size] = now
@@ -147,9 +153,8 @@ def _clearing_prices(
 def submarkets(catalogue: Catalogue, usage: Usage) -> tuple[dict[int, Floats], Floats]:
     """Budgets of the quarter by type of work: of each model's first-party customers (by model id), and in all."""
     kinds, models = len(WORKLOADS), len(catalogue.models)
-    served = (usage.mode == API) | (usage.mode == PRIVATE)
     cell = usage.model * kinds + usage.kind
-    own = np.bincount(cell[served], usage.budget[served], models * kinds).astype(np.float64).reshape(models, kinds)
+    own = np.bincount(cell, usage.budget * usage.first_hand, models * kinds).astype(np.float64).reshape(models, kinds)
     total = np.bincount(usage.kind, usage.budget, kinds).astype(np.float64)
     return {m.id: own[row] for row, m in enumerate(catalogue.models)}, total
 
@@ -187,11 +192,10 @@ def exposures(usage: Usage, lab: Ints, wait: Ints, horizon: int) -> dict[int, fl
 
     `lab` sells to and `wait` quarters are left to the contract of each entry of `usage`; budgets are the weights.
     """
-    first_party = (usage.mode == API) | (usage.mode == PRIVATE)
-    seller, budget = lab[first_party], usage.budget[first_party]
-    still_open = 1.0 - np.clip(wait[first_party], 0, horizon) / horizon
-    whole = np.bincount(seller, budget)
-    part = np.bincount(seller, budget * still_open)
+    budget = usage.budget * usage.first_hand
+    still_open = 1.0 - np.clip(wait, 0, horizon) / horizon
+    whole = np.bincount(lab, budget)
+    part = np.bincount(lab, budget * still_open)
     return {int(i): max(LEAST_EXPOSURE, float(part[i] / whole[i])) for i in np.flatnonzero(whole > 0.0)}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -74,11 +75,21 @@ class Yardstick:
             segment=positions("segment", population.segment_names),
         )
 
+    @cached_property
+    def nobody_owns_two(self) -> bool:
+        """Whether every lab has an owner of its own, so that shares by owner are those by lab."""
+        return np.unique(self.of_lab["owner"]).size == self.of_lab["owner"].size
+
+    def by_segment(self, by_stratum: Floats) -> Floats:
+        """Sums (..., population, segment) of what a population counts, from sums whose last axis is the stratum."""
+        counted = by_stratum * self.counted
+        by_region = counted.reshape(*counted.shape[:-1], len(self.segment), len(REGIONS))  # as strata are numbered
+        return np.asarray(by_region.sum(axis=-1))
 
     def owned_by(self, owners: Iterable[str]) -> Yardstick:
         """The same measure after a change of hands; `owners` by the labs' positions."""
         at = np.array([self.keys.position("owner", name) for name in owners], np.int64)
-        return replace(self, of_lab=self.of_lab | {"owner": at})
+        return self if np.array_equal(at, self.of_lab["owner"]) else replace(self, of_lab=self.of_lab | {"owner": at})
 
 
 def model_keys(catalogue: Catalogue, stick: Yardstick) -> dict[str, Ints]:
@@ -102,93 +113,85 @@ def share_block(usage: Usage, catalogue: Catalogue, population: Population, stic
     """
     keys = stick.keys
     of_model = model_keys(catalogue, stick)
-    position = {by: row[usage.model] for by, row in of_model.items()}
-    position["segment"] = stick.segment[population.workloads.segment[usage.row]]
-    position["workload"] = keys.index("workload").start + usage.kind.astype(np.int64)
-    position["mode"] = keys.index("mode").start + usage.mode.astype(np.int64)
-    flows = flow_totals(usage, stick, of_model, position)
+    flows = flow_totals(usage, stick, of_model)
     developer = flows["tokens"][list(POPULATIONS).index("developer")]
     flows["developer_tokens"] = np.broadcast_to(developer, (len(POPULATIONS), len(keys)))
-    flows["adopters"], flows["primary_vendor"] = _reach(usage, population.enterprises.weight, stick, position)
+    within: dict[str, NDArray[np.integer]] = {"workload": usage.kind, "mode": usage.mode}
+    within |= {by: (column - keys.index(by).start)[usage.model] for by, column in of_model.items()}
+    flows["adopters"], flows["primary_vendor"] = _reach(usage, population.enterprises.weight, stick, within)
     return _normalised(np.stack([flows[lens] for lens in LENSES], axis=1), usage, stick)
 
 
-def flow_totals(
-    usage: Usage, stick: Yardstick, of_model: dict[str, Ints], position: dict[str, Ints]
-) -> dict[str, Floats]:
-    """Sums (population, key) of each flow lens: by stratum and model first, then by what a model is."""
+def flow_totals(usage: Usage, stick: Yardstick, of_model: dict[str, Ints]) -> dict[str, Floats]:
+    """Sums (population, key) of each flow lens: by stratum first, then over the strata that a population counts.
+
+    `of_model` says where on the key axis each model stands.
+    """
     values = {
         "api_spend": usage.api_spend,
         "total_spend": usage.spend,
         "tokens": usage.tokens,
         "deployments": np.where(usage.production, usage.weight, 0.0),
     }
-    strata, size = stick.counted.shape[1], len(stick.keys)
+    strata, models = stick.counted.shape[1], of_model["lab"].size
     stratum = stick.stratum[usage.enterprise]
-    models = next(iter(of_model.values())).size
-    totals = {name: np.zeros((stick.counted.shape[0], size)) for name in values}
-    direct = {by: stick.keys.index(by) for by in position if by not in of_model}
-    for name, value in values.items():
-        table = np.bincount(stratum * models + usage.model, value, strata * models).reshape(strata, models)
-        by_model = stick.counted @ table
-        for column in of_model.values():
-            np.add.at(totals[name].T, column, by_model.T)
-        for by, part in direct.items():
-            width = part.stop - part.start
-            cell = stratum * width + position[by] - part.start
-            totals[name][:, part] = stick.counted @ np.bincount(cell, value, strata * width).reshape(strata, width)
-    return totals
+
+    def table(part: NDArray[np.integer], width: int) -> Floats:
+        """Sums (lens, stratum, part), where `part` says to which of `width` parts each entry of `usage` belongs."""
+        cell = stratum * width + part
+        return np.stack([np.bincount(cell, value, strata * width).reshape(strata, width) for value in values.values()])
+
+    is_of = np.zeros((models, len(stick.keys)))  # 1 where a model counts for a key
+    for column in of_model.values():
+        is_of[np.arange(models), column] = 1.0
+    totals = stick.counted @ table(usage.model, models) @ is_of
+    kinds, modes = stick.keys.index("workload"), stick.keys.index("mode")
+    width = modes.stop - modes.start
+    by_use = table(usage.kind * np.int64(width) + usage.mode, width * (kinds.stop - kinds.start))
+    totals[:, :, stick.segment] = stick.by_segment(by_use.sum(axis=-1)[:, None, :])
+    by_use = (stick.counted @ by_use).reshape(*totals.shape[:2], -1, width)
+    totals[:, :, kinds], totals[:, :, modes] = by_use.sum(axis=-1), by_use.sum(axis=-2)
+    return dict(zip(values, totals, strict=True))
 
 
-def _reach(usage: Usage, weight: Floats, stick: Yardstick, position: dict[str, Ints]) -> tuple[Floats, Floats]:
-    """Weighted counts (population, key) of enterprises that use a key, and of those for whom it is the first."""
-    strata, size = stick.counted.shape[1], len(stick.keys)
-    used = np.zeros((stick.counted.shape[0], size))
-    first = np.zeros_like(used)
-    alone = np.unique(stick.of_lab["owner"]).size == stick.of_lab["owner"].size  # nobody owns two labs
-    count = weight.size
-    for by, column in position.items():
-        if by == "owner" and alone:
+def _reach(
+    usage: Usage, weight: Floats, stick: Yardstick, within: dict[str, NDArray[np.integer]]
+) -> tuple[Floats, Floats]:
+    """Weighted counts (population, key) of enterprises that use a key, and of those for whom it is the first.
+
+    `within` says which key of a `by` each entry of `usage` has; the entries stand in order of enterprise.
+    """
+    used, first = np.zeros((2, len(stick.counted), len(stick.keys)))
+    begins = np.diff(usage.enterprise, prepend=-1) != 0
+    enterprise, buyer = usage.enterprise[begins], np.cumsum(begins) - 1
+    members, weight, stratum = stick.members[:, enterprise], weight[enterprise], stick.stratum[enterprise]
+    strata = stick.counted.shape[1]
+    for by, key in within.items():
+        part = stick.keys.index(by)
+        if by == "owner" and stick.nobody_owns_two:
             for table in (used, first):
                 table[:, stick.of_lab["owner"]] = table[:, stick.of_lab["lab"]]
             continue
-        part = stick.keys.index(by)
-        width = part.stop - part.start
-        if by == "segment":  # an enterprise is of one segment
-            continue
-        cell = (column - part.start) * count + usage.enterprise
-        uses = np.bincount(cell, minlength=width * count).reshape(width, count) > 0
-        used[:, part] = stick.members @ uses.T
-        paid = np.bincount(cell, usage.spend, width * count).astype(np.float64, copy=False)
-        top = _largest(paid.reshape(width, count))
-        whole = np.where(uses.any(axis=0), weight, 0.0)
-        tops = np.bincount(stick.stratum * width + top, whole, strata * width).reshape(strata, width)
+        shape = enterprise.size, part.stop - part.start
+        cell = buyer * shape[1] + key
+        uses = np.zeros(shape, bool)
+        uses.ravel()[cell] = True
+        used[:, part] = members @ uses
+        top = np.bincount(cell, usage.spend, uses.size).reshape(shape).argmax(axis=1)
+        tops = np.bincount(stratum * shape[1] + top, weight, strata * shape[1]).reshape(strata, shape[1])
         first[:, part] = stick.counted @ tops
-    using = np.where(np.bincount(usage.enterprise, minlength=count) > 0, weight, 0.0)
-    whole = np.bincount(stick.stratum // len(REGIONS) * strata + stick.stratum, using, len(stick.segment) * strata)
-    for table in (used, first):
-        table[:, stick.segment] = stick.counted @ whole.reshape(-1, strata).T
+    buyers = np.asarray(np.bincount(stratum, weight, strata), np.float64)
+    used[:, stick.segment] = first[:, stick.segment] = stick.by_segment(buyers)  # an enterprise is of one segment
     return used, first
-
-
-def _largest(table: Floats) -> Ints:
-    """Row of the (first) largest entry of each column; faster than argmax along the first axis."""
-    largest, row = table[0].copy(), np.zeros(table.shape[1], np.int64)
-    for i in range(1, table.shape[0]):
-        row[table[i] > largest] = i
-        np.maximum(largest, table[i], out=largest)
-    return row
 
 
 def _normalised(block: Floats, usage: Usage, stick: Yardstick) -> Floats:
     """Divide by each `by`'s total; adopters by the number of enterprises that use anything."""
     adopting = np.zeros(stick.members.shape[1], bool)
     adopting[usage.enterprise] = True
-    adopters = stick.members @ adopting
-    overlap = LENSES.index("adopters")
+    totals = np.empty_like(block)
     for by in dict(stick.keys.pairs):
         part = stick.keys.index(by)
-        total = np.cumsum(block[:, :, part], axis=2)[:, :, -1]  # in key order: an empty lab must not move the last bit
-        total[:, overlap] = adopters
-        block[:, :, part] /= np.where(total > 0.0, total, np.nan)[:, :, None]
-    return block
+        totals[:, :, part] = np.cumsum(block[:, :, part], axis=2)[:, :, -1:]  # in key order: an empty lab moves no bit
+    totals[:, LENSES.index("adopters")] = (stick.members @ adopting)[:, None]
+    return np.divide(block, totals, out=np.full_like(block, np.nan), where=totals > 0.0)

@@ -103,10 +103,7 @@ def _technology(market: Market) -> dict[str, Any]:
     opened = float(c.capability[c.is_open].max(initial=-np.inf))
     both = np.isfinite(closed) and np.isfinite(opened)
     gap = closed - opened if both else float("nan")
-    best = [
-        c.quality[k, ~c.is_open].max(initial=0.0) - c.quality[k, c.is_open].max(initial=0.0)
-        for k in range(len(WORKLOADS))
-    ]
+    lead = c.quality[:, ~c.is_open].max(axis=1, initial=0.0) - c.quality[:, c.is_open].max(axis=1, initial=0.0)
     return {
         "gap_oom": gap,
         "gap_months": market.frontier.lag_months(market.quarter, opened) if both else float("nan"),
@@ -117,7 +114,7 @@ def _technology(market: Market) -> dict[str, Any]:
         "record_training_cost_2023usd": market.frontier.record_run_2023,
         "trend_training_cost_usd": trends.training_cost,
         "trend_training_cost_2023usd": trends.training_cost / trends.deflator,
-    } | {f"quality_gap_{name}": float(best[k]) for k, name in enumerate(WORKLOADS)}
+    } | {f"quality_gap_{name}": float(lead[k]) for k, name in enumerate(WORKLOADS)}
 
 
 def _spending(market: Market) -> dict[str, Any]:
@@ -144,6 +141,7 @@ def _buyers(market: Market) -> dict[str, Any]:
     using = np.zeros(market.population.enterprises.count, bool)
     using[usage.enterprise] = True
     members = dict(zip(POPULATIONS, market.yardstick.members, strict=True))
+    large = members["large"]
     total = float(deployed.sum())
     return {
         "adoption": float(members["all"] @ using / members["all"].sum()),
@@ -152,7 +150,7 @@ def _buyers(market: Market) -> dict[str, Any]:
         "pilots": float(usage.weight.sum()) - total,
         "unserved_workloads": float(w.weight[(w.stage != EMPTY) & ~w.running].sum()),
         "self_hosted_share": float(deployed[own].sum()) / total if total > 0 else float("nan"),
-        "share_of_large_enterprises_with_5_or_more_models": _share(members["large"] * using, _many_models(market)),
+        "share_of_large_enterprises_with_5_or_more_models": _share(large * using, _many_models(market, large > 0.0)),
     }
 
 
@@ -161,13 +159,16 @@ def _share(weight: np.ndarray[Any, Any], flag: np.ndarray[Any, Any]) -> float:
     return float(weight @ flag) / whole if whole > 0 else float("nan")
 
 
-def _many_models(market: Market) -> np.ndarray[Any, np.dtype[np.bool_]]:
-    """Enterprises that run at least five different models in production."""
-    usage, width = market.usage, len(market.catalogue.models)
-    runs = np.zeros(market.population.enterprises.count * width, bool)
-    runs[(usage.enterprise * np.int64(width) + usage.model)[usage.production]] = True
-    models = np.bincount(np.flatnonzero(runs) // width, minlength=market.population.enterprises.count)
-    return np.asarray(models >= MANY_MODELS)
+def _many_models(market: Market, among: np.ndarray[Any, np.dtype[np.bool_]]) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    """Enterprises, of those flagged, that run at least five different models in production."""
+    usage = market.usage
+    rows = np.flatnonzero(usage.production & among[usage.enterprise])
+    place = np.cumsum(among) - 1
+    runs = np.zeros((np.count_nonzero(among), len(market.catalogue.models)), bool)
+    runs[place[usage.enterprise[rows]], usage.model[rows]] = True
+    many = np.zeros(among.size, bool)
+    many[among] = runs.sum(axis=1) >= MANY_MODELS
+    return many
 
 
 def _prices(market: Market) -> dict[str, Any]:
@@ -175,7 +176,7 @@ def _prices(market: Market) -> dict[str, Any]:
     sold = (menu.mode == API) | (menu.mode == HOSTED)
     price = c.unit_cost[WORKLOADS.index("bulk"), menu.model, menu.mode]
     good = sold & (c.capability[menu.model] >= market.first_frontier)
-    closed = [m for m in c.models if not m.is_open and m.tier == "flagship" and not m.superseded]
+    closed = [m for m in c.models if not m.superseded and m.tier == "flagship" and not m.is_open]
     best = sorted(closed, key=lambda m: -m.base_capability)[:BEST_FLAGSHIPS]
     hosted = menu.mode == HOSTED
     row = {
@@ -212,20 +213,18 @@ def lab_rows(market: Market) -> Iterator[dict[str, Any]]:
     """Each lab's quarter, in order of id."""
     shelf = market.catalogue
     capability = dict(zip((m.id for m in shelf.models), shelf.capability.tolist(), strict=True))
-    quarter = market.label
     for lab in market.roster:
-        if lab.is_free or lab.proposed:
-            continue  # a place for a lab that nobody has founded
-        served = {m.id: capability[m.id] for m in lab.models}
-        yield {"quarter": quarter} | _lab_row(market, lab, served)
+        if not (lab.is_free or lab.proposed):  # a place for a lab that nobody has founded
+            yield _lab_row(market, lab, capability)
 
 
 def _lab_row(market: Market, lab: Lab, capability: dict[int, float]) -> dict[str, Any]:
-    """One lab's quarter; `capability` (OOM) of the models it serves by model id."""
+    """One lab's quarter; `capability` (OOM) of all models served by model id."""
     a, journal, account = lab.accounts, market.journal, lab.account
     revenue, cost = a.total_revenue, a.total_cost
     flagship, small = lab.flagship(), lab.small()
     row: dict[str, Any] = {
+        "quarter": market.label,
         "lab": lab.id,
         "name": lab.parameters.name,
         "region": lab.parameters.region,
@@ -247,7 +246,7 @@ def _lab_row(market: Market, lab: Lab, capability: dict[int, float]) -> dict[str
         "capacity_usd_per_year": lab.plan.capacity if lab.active else 0.0,
         "record_run_usd": lab.record_run,
         "knowledge_oom": lab.knowledge if lab.last_release else None,
-        "capability_oom": max(capability.values(), default=None),
+        "capability_oom": max((capability[m.id] for m in lab.models), default=None),
         "flagship_oom": capability[flagship.id] if flagship else None,
         "small_oom": capability[small.id] if small else None,
         "flagship_price": flagship.price if flagship and flagship.api else None,
@@ -258,8 +257,11 @@ def _lab_row(market: Market, lab: Lab, capability: dict[int, float]) -> dict[str
         "valuation_usd": lab.valuation or None,
         "models_served": len(lab.models),
     }
-    row |= {column: a.revenue.get(line, 0.0) for column, line in REVENUE_COLUMNS.items()}
-    return row | {column: a.cost.get(line, 0.0) for column, line in COST_COLUMNS.items()}
+    for column, line in REVENUE_COLUMNS.items():
+        row[column] = a.revenue.get(line, 0.0)
+    for column, line in COST_COLUMNS.items():
+        row[column] = a.cost.get(line, 0.0)
+    return row
 
 
 def funding_row(market: Market) -> dict[str, Any]:

@@ -111,6 +111,11 @@ def grant_shares(register: Register, lab: str, holder: str, shares: float) -> No
     register._tables[lab].add(holder, shares)
 
 
+def inflate_total(register: Register, lab: str, factor: float) -> None:
+    """The number of all shares grows and nobody holds the new ones."""
+    register._tables[lab].outstanding *= factor
+
+
 def forget_new_shares(register: Register, lab: str) -> None:
     """A round's money is noted, but its shares are never issued: the old holders keep all."""
     for entry in (e for e in register._now.entries if e.lab == lab and e.kind == "issued"):
@@ -122,6 +127,18 @@ def sell_below_price(register: Register, lab: str) -> None:
     rounds = register._now.rounds
     at = max(i for i, r in enumerate(rounds) if r.lab == lab)
     rounds[at] = rounds[at]._replace(pre_money=1.1 * rounds[at].pre_money)
+
+
+def mix_up_buyers(register: Register, lab: str) -> None:
+    """The buyers of the quarter's one round of a lab get each other's shares, in entries, round and table alike."""
+    entries, rounds = register._now.entries, register._now.rounds
+    (at,) = (i for i, r in enumerate(rounds) if r.lab == lab and r.entries[0].kind == "issued")
+    old = rounds[at].entries
+    new = tuple(e._replace(shares=other.shares) for e, other in zip(old, old[::-1], strict=True))
+    for before, after in zip(old, new, strict=True):
+        entries[entries.index(before)] = after
+        register._tables[lab].add(before.holder, after.shares - before.shares)
+    rounds[at] = rounds[at]._replace(entries=new)
 
 
 def take_back(register: Register, lab: str) -> CapTable:

@@ -1,10 +1,12 @@
 """Faults planted in rounds, exits and mergers: share register and journal together find each one and name it."""
 
+import math
+
 import pytest
 
 from sim.audit import IdentityError, check_equity, check_quarter, require_identities
 from sim.equity import Register
-from sim.journal import REST_OF_WORLD, Journal
+from sim.journal import GATE, REST_OF_WORLD, Journal
 from tests.faults import plants
 
 NAMES = (REST_OF_WORLD, "cloud", "staff", "amazon", "openai", "mistral", "adept", "stability", "a16z", "microsoft")
@@ -138,6 +140,12 @@ FAULTS = {
         "openai",
         0.75 - 0.75 * 0.9 * 1.2 / 1.2,
     ),
+    "shares that nobody holds": (
+        lambda j, r: plants.inflate_total(r, "openai", 1.25),
+        TABLES,
+        "openai",
+        0.2,
+    ),
     "shares from nowhere": (
         lambda j, r: plants.grant_shares(r, "openai", "a16z", 4 / 3),
         {"share register roll-forward"},
@@ -149,6 +157,12 @@ FAULTS = {
         {"post-money = pre-money + investment"},
         "openai",
         20.0,
+    ),
+    "buyers mixed up": (
+        lambda j, r: plants.mix_up_buyers(r, "openai"),
+        {"post-money = pre-money + investment"},
+        "openai",
+        50.0,
     ),
     "money without shares": (raise_without_shares, ISSUED, "a16z -> openai", 5.0),
     "credit granted twice in the books": (another_credit, ISSUED, "microsoft -> openai", 25.0),
@@ -230,6 +244,28 @@ def test_new_shares_that_were_forgotten_are_found():
     raise_money(journal, register, "openai", cash=50.0, credit=50.0)
     plants.forget_new_shares(register, "openai")
     assert set(broken(journal, register)) == {"share register roll-forward"}
+
+
+def test_a_stake_that_is_no_number_is_found():
+    """Kills: a NaN that passes every comparison, or hides behind a gap of zero."""
+    journal, register = small_market()
+    plants.keep_stake(register, "openai", "founders", math.nan)
+    assert set(broken(journal, register)) == TABLES
+
+
+def test_the_gate_counts_what_labs_are_worth():
+    """A round at 1e15 USD is rounded to a tenth of a dollar in a journal of thousands. Kills: a gate of cash alone."""
+    journal, register = small_market()
+    for gate in {r.gate for r in check_equity(register, journal, 1) if r.unit == "USD"}:
+        assert gate == pytest.approx(check_quarter(journal, 1)[0].gate + GATE * 1200.0)
+    journal.begin(2)
+    register.begin(2)
+    post = register.issue("openai", 1e15 / 3, {"a16z": 7.0, "microsoft": 1.1})
+    journal.pay("equity", "a16z", "openai", 7.0)
+    journal.pay("equity", "microsoft", "openai", 1.1)
+    found = check_equity(register, journal, 2)
+    assert {r.name for r in found if r.broken} == set()
+    assert {r.gate for r in found if r.unit == "USD"} == {check_quarter(journal, 2)[0].gate + GATE * post}
 
 
 def test_credits_must_lapse_with_their_holder():

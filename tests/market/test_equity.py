@@ -165,6 +165,12 @@ def test_opening_tables_come_from_the_entries_and_not_from_the_live_ones():
     assert not tables_agree(register)
 
 
+def test_founding_stakes_are_parts_of_a_whole():
+    """Thirds written with ten digits sum to 1. Kills: stakes that keep the rounding of their file."""
+    register = register_with(openai=dict.fromkeys(("a", "b", "c"), 0.3333333333))
+    assert sum(register.stakes("openai").values()) == pytest.approx(1.0, abs=1e-12)
+
+
 def test_accounts_of_holders():
     """Funds and parents have accounts of their own; people are the rest of the world."""
     register = register_with()
@@ -190,6 +196,7 @@ def test_accounts_of_holders():
         (lambda r: r.swap("mistral", "adept", 1.0, 1.0), "adept has no share register"),
         (lambda r: r.pay_out("openai", {"a16z": 1.0}, TREASURY), "a16z holds no share of openai"),
         (lambda r: r.retire("openai", {"founders": -1.0}, TREASURY), "proceeds of founders from openai are -1.0"),
+        (lambda r: r.retire("openai", {"founders": math.inf}, TREASURY), "proceeds of founders from openai are inf"),
         (lambda r: r.stakes("adept"), "adept has no share register"),
         (lambda r: r.entries(7), "no quarter 7"),
         (lambda r: r.begin(0), "quarter 0 can't begin after quarter 0"),
