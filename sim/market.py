@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict
+from typing import cast
 
 import mesa
 import numpy as np
@@ -270,8 +271,8 @@ class Market(mesa.Model):
         parts = change.shock.key.split(".")
         if parts[0] != "labs" or parts[-1] != "licence":
             return
-        lab, tier = self.lab[parts[1]], parts[3]
-        lab.stance[tier] = change.after
+        lab, tier = self.lab[parts[1]], cast(Tier, parts[3])
+        lab.stance[tier] = cast(Licence, change.after)
         lab.decreed.add(tier)
         kind = licence_event(tier, str(change.after))
         self.event(kind, lab.id, cause=f"{tier}: {change.before} -> {change.after} ({change.shock.title})")
@@ -310,7 +311,7 @@ class Market(mesa.Model):
         if self.parameters.switches.strategy_choice and planning_due(self, lab):
             chosen, seen = choose_strategy(self, lab)
             lab.for_sale = chosen == STOP
-            if chosen not in (STOP, lab.strategy):
+            if chosen != STOP and chosen != lab.strategy:
                 self._change_strategy(lab, chosen, seen)
         lab.for_sale = lab.for_sale or gives_up_now(self, lab)
 
@@ -350,7 +351,11 @@ class Market(mesa.Model):
             cause = (
                 f"{model.licence} {model.tier}, {model.base_capability:.2f} OOM after a run of {model.run_usd:.3g} USD"
             )
-            numbers = {"capability_oom": model.base_capability, "run_usd": model.run_usd, "serving_usd_per_mtok": model.serving}
+            numbers = {
+                "capability_oom": model.base_capability,
+                "run_usd": model.run_usd,
+                "serving_usd_per_mtok": model.serving,
+            }
             self.event("release", lab.id, f"{lab.id}-{model.tier}-{model.id}", 0.0, cause, numbers)
 
     def license_release(self, lab: Lab, tier: Tier, capability: float, luck: float) -> Licence:
@@ -574,13 +579,7 @@ class Market(mesa.Model):
         dependence = (spend / np.where(total > 0.0, total, 1.0)).astype(np.float32)
         dislike = np.float32(self.parameters.demand.dependence * self.parameters.switches.dependence)
         self.standing = self.tastes - dislike * dependence  # of labs with buyers: (labs, enterprises)
-        spent = np.bincount(lab, usage.api_spend, labs)
-        self.api_share = spent / self.api_spend if self.api_spend > 0.0 else spent
         self.outlook = Outlook.of(self)
-
-    def owner_share(self, lab: Lab) -> float:
-        """Part (0-1) of API spend that goes to the lab's owner."""
-        return sum(float(self.api_share[x.position]) for x in self.roster if x.owner == lab.owner)
 
     # ---- 6, 7 money and control
 

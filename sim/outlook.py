@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from sim.agents.lab import FASTEST_GROWTH, Lab
 from sim.economics.strategy import attraction, contest_share
 from sim.economics.valuation import option_value, revenue_multiple
-from sim.markets.menu import API, PRIVATE
 from sim.parameters import REGIONS, TIERS, Licence, Parameters, Tier
 from sim.quarters import QUARTERS_PER_YEAR
 
@@ -51,43 +50,25 @@ class Outlook:
     @classmethod
     def of(cls, market: Market) -> Outlook:
         """What this quarter's sales and catalogue show."""
-        c, usage, p = market.catalogue, market.usage, market.parameters
-        first_party = (usage.mode == API) | (usage.mode == PRIVATE)
-        rows = len(c.models)
-        sold = np.bincount(usage.model, usage.first_party, rows)
-        served = np.bincount(usage.model, usage.tokens * first_party, rows) * c.serving
-        cell = c.tier * 2 + c.is_open
-        year = QUARTERS_PER_YEAR
-        run = np.bincount(usage.model, usage.hosting + usage.own_running, rows) * c.is_open
-        reach = _reach(market)
-        lab_reach = np.array([reach[REGIONS[home]] for home in market.home_regions])
-        brand = np.array([lab.brand for lab in market.roster] + [0.0])
-        best = float(c.capability.max(initial=0.0))
-        on_sale = np.array([not m.superseded for m in c.models]) & (c.is_open | (c.price > 0.0))
-        pull = attraction(best - c.capability, brand[c.lab], p.strategy.quality_weight, lab_reach[c.lab]) * on_sale
-        labs = len(market.roster) + 1
-        own = np.bincount(c.lab * 4 + cell, pull, labs * 4).reshape(labs, 2, 2)
-        own_margin = year * np.bincount(c.lab * 4 + cell, sold - served, labs * 4).reshape(labs, 2, 2)
+        c, p = market.catalogue, market.parameters
+        best, reach = float(c.capability.max(initial=0.0)), _reach(market)
         leading = max((lab.plan.capacity for lab in market.active_labs), default=0.0)
         trend = market.trends.training_cost
-        revenue = sum(lab.revenue_rate for lab in market.roster)
-        growth = _growth(market)
-        multiple = float(_multiple(growth, p))
+        revenue, growth = sum(lab.revenue_rate for lab in market.roster), _growth(market)
+        own_pull, own_margin = _pulls(market, best, reach), _margins(market)
         return cls(
             best=best,
             race=min(trend, leading) if leading > 0.0 else trend,
             leading_run=leading,
             revenue=revenue,
             growth=growth,
-            prize=p.capital.option_weight * multiple * revenue,
+            prize=p.capital.option_weight * float(_multiple(growth, p)) * revenue,
             margin=own_margin.sum(axis=0),
-            running=year * np.bincount(cell, run, 4).reshape(2, 2)[:, OPEN],
-            pull=own.sum(axis=0),
-            own_pull=own,
+            running=_running(market),
+            pull=own_pull.sum(axis=0),
+            own_pull=own_pull,
             own_margin=own_margin,
-            best_open=np.column_stack(
-                [_best_of_others(c.lab[at], c.capability[at], labs) for at in (c.is_open & (c.tier == t) for t in (0, 1))]
-            ),
+            best_open=np.column_stack([_best_open_of_others(market, t) for t in range(len(TIERS))]),
             reach=reach,
         )
 
@@ -120,9 +101,7 @@ class Outlook:
     def contest(self, lab: Lab, tier: Tier, is_open: bool, gap: float, parameters: Parameters) -> float:
         """Part (0-1) of what sellers of this tier and openness earn that a model this far behind would draw."""
         t, o = TIERS.index(tier), OPEN if is_open else CLOSED
-        own = float(
-            attraction(gap, lab.brand, parameters.strategy.quality_weight, self.reach[lab.parameters.region])
-        )
+        own = float(attraction(gap, lab.brand, parameters.strategy.quality_weight, self.reach[lab.parameters.region]))
         rivals = max(0.0, float(self.pull[t, o] - self.own_pull[lab.position, t, o]))
         return float(contest_share(own, rivals))
 
@@ -131,8 +110,8 @@ class Outlook:
     ) -> float:
         """Gross profit, USD a year, that a model this far behind is expected to earn under a licence.
 
-        Closed: part of the closed models' margins. Open: part of the margins on open first-party sales, and the share of
-        hosts' sales and the services (`services_rate`) that users of its weights pay for.
+        Closed: part of the closed models' margins. Open: part of the margins on open first-party sales, and the
+        share of hosts' sales and the services (`services_rate`) that users of its weights pay for.
         """
         t = TIERS.index(tier)
         if licence == "closed":
@@ -164,6 +143,49 @@ def _reach(market: Market) -> dict[str, float]:
     }
 
 
+def _by_cell(market: Market, values: Floats) -> Floats:
+    """Sums of a number of each model in the catalogue by lab position, tier and openness."""
+    c, labs = market.catalogue, len(market.roster) + 1
+    cell = (c.lab * 2 + c.tier) * 2 + c.is_open
+    return np.bincount(cell, values, labs * 4).astype(np.float64).reshape(labs, 2, 2)
+
+
+def _pulls(market: Market, best: float, reach: dict[str, float]) -> Floats:
+    """Attraction of what each lab has on sale by tier and openness; superseded models count no more."""
+    c, weight = market.catalogue, market.parameters.strategy.quality_weight
+    home = np.array([reach[REGIONS[region]] for region in market.home_regions])
+    brand = np.array([lab.brand for lab in market.roster] + [0.0])
+    on_sale = np.array([not m.superseded for m in c.models]) & (c.is_open | (c.price > 0.0))
+    return _by_cell(market, on_sale * attraction(best - c.capability, brand[c.lab], weight, home[c.lab]))
+
+
+def _margins(market: Market) -> Floats:
+    """Gross profit on each lab's first-party sales by tier and openness, USD a year."""
+    c, usage = market.catalogue, market.usage
+    sold = np.bincount(usage.model, usage.first_party, len(c.models))
+    tokens = np.bincount(usage.model, usage.tokens * usage.first_hand, len(c.models))
+    return _by_cell(market, QUARTERS_PER_YEAR * (sold - tokens * c.serving))
+
+
+def _running(market: Market) -> Floats:
+    """What users pay hosts and others to run open weights, USD a year by tier."""
+    c, usage = market.catalogue, market.usage
+    paid = np.bincount(usage.model, usage.hosting + usage.own_running, len(c.models)) * c.is_open
+    return QUARTERS_PER_YEAR * np.bincount(c.tier, paid, len(TIERS)).astype(np.float64)
+
+
+def _best_open_of_others(market: Market, tier: int) -> Floats:
+    """Capability (OOM) of the best open model of a tier by anybody else, by lab position; -inf where there is none."""
+    c, labs = market.catalogue, len(market.roster) + 1
+    at = c.is_open & (c.tier == tier)
+    best = np.full(labs, -np.inf)
+    np.maximum.at(best, c.lab[at], c.capability[at])
+    first = int(best.argmax())
+    others = np.full(labs, best[first])
+    others[first] = np.delete(best, first).max(initial=-np.inf)
+    return others
+
+
 def _growth(market: Market) -> float:
     """Yearly growth of the industry's revenue, from at most a year of quarters."""
     path = market.industry_revenue
@@ -173,13 +195,3 @@ def _growth(market: Market) -> float:
     before = path[-1 - back]
     yearly = (path[-1] / before) ** (QUARTERS_PER_YEAR / back) - 1.0 if before > 0.0 else 0.0
     return min(FASTEST_GROWTH, yearly)
-
-
-def _best_of_others(lab: NDArray[np.int64], capability: Floats, labs: int) -> Floats:
-    """Best of everybody else's, by lab position; -inf where there is none."""
-    best = np.full(labs, -np.inf)
-    np.maximum.at(best, lab, capability)
-    first = int(best.argmax())
-    others = np.full(labs, best[first])
-    others[first] = np.delete(best, first).max(initial=-np.inf)
-    return others

@@ -359,20 +359,28 @@ class Capital(Section):
     mood_persistence: float = number("per quarter", "part of mood kept from quarter to quarter", 0.0, 0.999)
     mood_luck: float = number("log", "standard deviation of quarterly news", 0.0, 1.0)
     normal_growth: float = number("per year", "log growth of the industry's revenue that surprises nobody", 0.0, 3.0)
-    climate: float = number("x", "supply of new commitments over a normal year's; a funding winter is below 1", 0.0, 10.0)
+    climate: float = number(
+        "x", "supply of new commitments over a normal year's; a funding winter is below 1", 0.0, 10.0
+    )
     inflow: float = number("per year", "new commitments over the initial purse", 0.0, 10.0)
     inflow_elasticity: float = number("-", "elasticity of new commitments to the industry's revenue", 0.0, 5.0)
-    ticket: float = number("-", "part of its dry powder an investor commits in one quarter at full risk tolerance", 0.0, 1.0)
+    ticket: float = number(
+        "-", "part of its dry powder an investor commits in one quarter at full risk tolerance", 0.0, 1.0
+    )
     runway_trigger: float = number("years", "a lab with less runway asks for a round", 0.0, 10.0)
     runway_target: float = number("years", "burn that a round is meant to cover", 0.1, 10.0)
     commitment_life: float = number("years", "mean time after which a commitment that was not called lapses", 0.5, 50.0)
     between_rounds: int = number("quarters", "shortest time between two rounds of a lab", 1, 40)
     largest_dilution: float = number("-", "largest part of a lab sold in one round", 0.01, 0.9)
     smallest_fill: float = number("-", "part of the ask below which a round fails", 0.0, 1.0)
-    credit_part: float = number("-", "part of a corporate's money paid in compute credits, times its pays_in_compute", 0.0, 1.0)
+    credit_part: float = number(
+        "-", "part of a corporate's money paid in compute credits, times its pays_in_compute", 0.0, 1.0
+    )
     revenue_claim: float = number("-", "share of revenue a corporate with compute takes, per stake it buys", 0.0, 2.0)
     revenue_claim_cap: float = number("-", "largest part of a lab's revenue promised away", 0.0, 0.9)
-    mark_speed: float = number("per quarter", "part of the way that a mark follows the investors' median value", 0.0, 1.0)
+    mark_speed: float = number(
+        "per quarter", "part of the way that a mark follows the investors' median value", 0.0, 1.0
+    )
 
 
 class StrategyChoice(Section):
@@ -388,7 +396,9 @@ class StrategyChoice(Section):
     follower_share: float = number("-", "run of a follower over the leading run", 0.0, 2.0)
     specialist_share: float = number("-", "run of a specialist over the leading run", 0.0, 2.0)
     services_share: float = number("-", "run of a services lab over the leading run", 0.0, 2.0)
-    services_rate: float = number("-", "services a services lab sells per USD spent running its open weights", 0.0, 20.0)
+    services_rate: float = number(
+        "-", "services a services lab sells per USD spent running its open weights", 0.0, 20.0
+    )
     giving_up_rate: float = number("per year", "hazard of giving up without any part in the race or cover", 0.0, 20.0)
     lost_race: float = number("-", "part of X* from which founders do not doubt the race", 1e-6, 1.0)
     safe_cover: float = number("x", "cost over revenue at which founders stop doubting", 0.0, 100.0)
@@ -401,13 +411,16 @@ class ReleaseChoice(Section):
     creed: float = number("logit", "free weight of the lab's stated creed", 0.0, 20.0)
     inertia: float = number("logit", "free weight of how the tier was released last", 0.0, 20.0)
     talent_saving: float = number("-", "part of R&D pay saved because people like to publish", 0.0, 1.0)
+    harm_returned: float = number("-", "part of closed rivals' lost profit that comes back to who opens", 0.0, 1.0)
     lead_scale: float = number("OOM", "lead over rivals' open models that matters to a complement", 0.01, 10.0)
 
 
 class Control(Section):
     """Distress, sales of labs and their review."""
 
-    distress_runway: float = number("quarters", "runway below which a lab that found no money is in distress", 0.0, 20.0)
+    distress_runway: float = number(
+        "quarters", "runway below which a lab that found no money is in distress", 0.0, 20.0
+    )
     relief: float = number("-", "part of its debt that a restructured lab is forgiven", 0.0, 1.0)
     survival: float = number("-", "chance creditors give a rescued lab", 0.0, 1.0)
     rescue_years: float = number("years", "burn that a rescue by the holders covers", 0.0, 5.0)
@@ -597,7 +610,9 @@ class LabParameters(Section):
     services_rate: float = number("-", "services sold per USD its users spend running its open weights", 0.0, 20.0)
     private_deployment: bool = choice("closed weights available in a private cloud")
     transfer_cap: float = number("x", "its parent's or state's cap over the common one", 0.0, 100.0)
-    own_use: float = number("USD per year", "worth of leading models of its own in its owner's products, first quarter", 0.0, 1e12)
+    own_use: float = number(
+        "USD per year", "worth of leading models of its own in its owner's products, first quarter", 0.0, 1e12
+    )
     open_ceiling: float = number("OOM", "capability above which its safety policy keeps weights", -10.0, 1000.0)
     tiers: dict[Tier, TierPolicy] = choice("what it releases in each tier")
     rounds: list[Round] = choice("dated rounds", default=[])

@@ -215,7 +215,11 @@ class Lab(mesa.Agent):
 
     def growth(self, usual: float) -> float:
         """Growth of revenue over a year, as a fraction; the usual one before it has sold for a year."""
-        known = self.revenues[self.entry - self.model.first_quarter :] if self.entry > self.model.first_quarter else self.revenues
+        known = (
+            self.revenues[self.entry - self.model.first_quarter :]
+            if self.entry > self.model.first_quarter
+            else self.revenues
+        )
         if len(known) <= QUARTERS_PER_YEAR or known[-1 - QUARTERS_PER_YEAR] <= 0.0:
             return usual
         return min(known[-1] / known[-1 - QUARTERS_PER_YEAR] - 1.0, FASTEST_GROWTH)

@@ -38,12 +38,12 @@ def weigh(market: Market, lab: Lab, tier: Tier, capability: float) -> OpenOrClos
         complement=float(
             complement_value(lab.complement(tier), min(lead, 10.0), p.release.lead_scale, next_run(market, lab, tier))
         ),
-        harm=float(rivals_harm(rivals, outlook.contest(lab, tier, False, gap, p), market.owner_share(lab))),
+        harm=float(rivals_harm(rivals, outlook.contest(lab, tier, False, gap, p), p.release.harm_returned)),
     )
 
 
 def next_run(market: Market, lab: Lab, tier: Tier) -> float:
-    """What staying there costs, USD a year: the R&D budget for the tier that leads, a small model's part for the other."""
+    """What staying there costs, USD a year: the R&D budget where the tier leads, a small model's part else."""
     whole = lab.plan.budget
     return whole if lab.leads(tier) else whole * market.parameters.technology.small_serving_ratio
 
@@ -54,7 +54,9 @@ def may_open(market: Market, lab: Lab, capability: float) -> bool:
     return capability <= min(region.open_ceiling, lab.parameters.open_ceiling)
 
 
-def licence_for(market: Market, lab: Lab, tier: Tier, capability: float, luck: float) -> tuple[Licence, OpenOrClosed | None]:
+def licence_for(
+    market: Market, lab: Lab, tier: Tier, capability: float, luck: float
+) -> tuple[Licence, OpenOrClosed | None]:
     """The licence of a release and what was weighed; None where nothing was to decide. `luck` uniform in 0-1.
 
     The first release of a tier, and one whose licence is fixed by a dated change, follow the scenario. An owner that

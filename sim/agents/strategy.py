@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from sim.quarters import DT, QUARTERS_PER_YEAR
 if TYPE_CHECKING:
     from sim.market import Market
 
-STOP = "stop"
+STOP: Literal["stop"] = "stop"
 LARGEST_CORRECTION = 3.0  # nobody takes one good year for more than a threefold of the expected
 
 
@@ -90,7 +90,7 @@ def expected_gap(market: Market, lab: Lab, run: float) -> float:
 
 
 def selling(market: Market, lab: Lab, strategy: Strategy, gap: float) -> float:
-    """Gross profit, USD a year, on its tiers under the licences it has; a services lab sells support on open weights."""
+    """Gross profit, USD a year, on its tiers under their licences; a services lab sells support on open weights."""
     p, rate, total = market.parameters, lab.services_rate_as(strategy), 0.0
     for tier, licence in sorted(lab.stance.items()):
         behind = gap + (p.technology.small_lag if tier == "small" else 0.0)
@@ -101,7 +101,7 @@ def selling(market: Market, lab: Lab, strategy: Strategy, gap: float) -> float:
 def experience(market: Market, lab: Lab) -> float:
     """What the lab earned over what it would have expected to earn as it is; 1 before it has sold for a year.
 
-    Nobody believes for long in customers who never came: habit, distrust and contracts keep many away from a new seller.
+    Nobody believes for long in customers who never came: habit, distrust and contracts keep many from a new seller.
     """
     if market.quarter - lab.entry < QUARTERS_PER_YEAR:
         return 1.0
@@ -122,11 +122,10 @@ def own_use(market: Market, lab: Lab, gap: float) -> float:
     return (lab.own_use + free) * math.exp(-market.parameters.strategy.quality_weight * gap)
 
 
-def sale_value(market: Market, lab: Lab) -> float:
-    """What its holders would expect from a sale today, USD: the least they would take, and its cash."""
-    control = market.parameters.control
-    worth = max(lab.valuation, market.outlook.value(lab, market.parameters))
-    return control.reservation * worth + float(market.journal.cash[lab.account])
+def given_back(market: Market, lab: Lab) -> float:
+    """What stopping is worth, USD a year: the return on what cash is left after debts; nobody counts on a buyer."""
+    net = float(market.journal.cash[lab.account]) - market.journal.debt(lab.account)
+    return market.parameters.strategy.yearly_return * max(0.0, net)
 
 
 def planning_due(market: Market, lab: Lab) -> bool:
@@ -135,13 +134,13 @@ def planning_due(market: Market, lab: Lab) -> bool:
     return market.quarter > lab.entry and (market.quarter - lab.entry) % interval == 0
 
 
-def choose_strategy(market: Market, lab: Lab) -> tuple[str, list[Position]]:
+def choose_strategy(market: Market, lab: Lab) -> tuple[Strategy | Literal["stop"], list[Position]]:
     """The strategy, or `stop`, a lab chooses, and what it saw; an independent may stop, a backed lab goes on."""
     s = market.parameters.strategy
     seen = positions(market, lab)
     values = np.array([x.value for x in seen])
     finite = values[np.isfinite(values)]
-    stop = -math.inf if lab.backed else s.yearly_return * sale_value(market, lab)
+    stop = -math.inf if lab.backed else given_back(market, lab)
     stake = max(np.abs(finite).max(initial=0.0), abs(stop) if math.isfinite(stop) else 0.0)
     values = values - s.inertia * stake * np.array([x.strategy != lab.strategy for x in seen])
     options = np.append(values, stop)
@@ -149,7 +148,7 @@ def choose_strategy(market: Market, lab: Lab) -> tuple[str, list[Position]]:
         return lab.strategy, seen
     luck = market.streams.generator(f"lab/{lab.id}/strategy", market.quarter).random()
     drawn = int(np.searchsorted(np.cumsum(choice_chances(options, s.intensity)), luck, side="right"))
-    return (*STRATEGIES, STOP)[min(drawn, len(STRATEGIES))], seen
+    return STRATEGIES[drawn] if drawn < len(STRATEGIES) else STOP, seen
 
 
 def gives_up(market: Market, lab: Lab) -> float:

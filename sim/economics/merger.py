@@ -44,12 +44,12 @@ def review(shares: ArrayLike, a: int, b: int, limits: Thresholds) -> Review:
 
 
 def bargained_price(value_to_buyer: float, reservation: float, seller_part: float) -> float:
-    """Price of a sale, USD: the reservation plus the seller's part (0-1) of the surplus (Nash 1950); nan without one."""
+    """Price of a sale, USD: the reservation plus the seller's part (0-1) of a surplus (Nash 1950); nan if none."""
     surplus = value_to_buyer - reservation
     return reservation + seller_part * surplus if surplus >= 0.0 else float("nan")
 
 
 def relief_accepted(claims: float, forgiven: float, estate: float, survival: float) -> bool:
-    """Whether creditors forgive the part ``forgiven`` (0-1): what is left, times the chance that it is ever paid, is worth
-    no less than their part of the estate now (Bulow and Shoven 1978). Claims and estate in USD."""
+    """Whether creditors forgive the part ``forgiven`` (0-1): what is left, times the chance that it is paid, is worth no
+    less than their part of the estate now (Bulow and Shoven 1978). Claims and estate in USD."""
     return (1.0 - forgiven) * claims * survival >= min(estate, claims)

@@ -11,7 +11,7 @@ FloatArray = NDArray[np.float64]
 
 
 def complement_value(worth: ArrayLike, lead: ArrayLike, scale: float, next_run: ArrayLike) -> FloatArray:
-    """What a cheaper complement brings its owner, USD a year: worth x logistic(lead / scale) x min(1, worth / next run).
+    """What a cheaper complement brings its owner, USD a year: worth x logistic(lead / scale) x min(1, worth / run).
 
     ``worth`` (USD a year) is what the complement would bring if only this lab made it free; ``lead`` (OOM) is how far
     its model is ahead of the best open one of others: where rivals' open models are as good, half of the worth comes
@@ -26,13 +26,13 @@ def complement_value(worth: ArrayLike, lead: ArrayLike, scale: float, next_run: 
     return np.asarray(gain * needed * worth_it)
 
 
-def rivals_harm(rivals_profit: ArrayLike, taken: ArrayLike, own_share: ArrayLike) -> FloatArray:
+def rivals_harm(rivals_profit: ArrayLike, taken: ArrayLike, returned: ArrayLike) -> FloatArray:
     """What an owner gains when a free model takes profit from closed rivals, USD a year.
 
-    ``rivals_profit`` (USD a year) x the part ``taken`` (0-1) by the free model x the owner's own share of all spending
-    (0-1): what rivals can no longer spend against it comes back to it in proportion.
+    ``rivals_profit`` (USD a year) x the part ``taken`` (0-1) by the free model x the part ``returned`` (0-1) of what
+    rivals lose that comes back to the owner, as weaker competition in its other business.
     """
-    return np.asarray(np.asarray(rivals_profit, dtype=np.float64) * np.asarray(taken) * np.asarray(own_share))
+    return np.asarray(np.asarray(rivals_profit, dtype=np.float64) * np.asarray(taken) * np.asarray(returned))
 
 
 @dataclass(frozen=True)
@@ -57,9 +57,7 @@ class OpenOrClosed:
         return self.closed_margin
 
 
-def chance_of_opening(
-    opening: float, closing: float, intensity: float, creed: float, inertia: float
-) -> float:
+def chance_of_opening(opening: float, closing: float, intensity: float, creed: float, inertia: float) -> float:
     """Chance (0-1) that weights are opened: logistic(intensity x (opening - closing) / (|opening| + |closing|) + lean).
 
     The difference is relative, so chances are free of the unit of money; ``creed`` and ``inertia`` (logit, signed: open

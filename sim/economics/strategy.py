@@ -35,7 +35,7 @@ def gap_at_run_share(gap: ArrayLike, run_share_now: ArrayLike, run_share: ArrayL
 
 
 def choice_chances(values: ArrayLike, intensity: float) -> FloatArray:
-    """Logit chances (0-1) of options worth ``values`` (USD a year; -inf: out of reach), relative to the largest at stake.
+    """Logit chances (0-1) of options worth ``values`` (USD a year; -inf: out of reach), relative to the largest stake.
 
     exp(intensity x value / max |value|): intensity 0 is a coin, infinity the best option (McKelvey, Palfrey 1995); the
     scale makes chances free of the unit of money. Raises ValueError when nothing is within reach.
@@ -55,8 +55,8 @@ def giving_up_hazard(
 ) -> FloatArray:
     """Hazard per year that founders who still have cash look for a buyer: h (1 - f / lost race)+ (1 - safe x cover)+.
 
-    ``run_share`` f is the run they can afford over X*, ``cover`` revenue over cost; a lab that covers 1 / ``safe_cover``
-    of its cost goes on whatever the race does.
+    ``run_share`` f is the run they can afford over X*, ``cover`` revenue over cost; a lab that covers
+    1 / ``safe_cover`` of its cost goes on whatever the race does.
     """
     race = np.maximum(0.0, 1.0 - np.asarray(run_share, dtype=np.float64) / lost_race)
     return np.asarray(per_year * race * np.maximum(0.0, 1.0 - safe_cover * np.asarray(cover, dtype=np.float64)))

@@ -24,7 +24,7 @@ def revenue_multiple(growth: ArrayLike, base: float, elasticity: float, cap: flo
 def option_value(
     prize: ArrayLike, gap: ArrayLike, run_share: ArrayLike, decay: float, run_elasticity: float
 ) -> FloatArray:
-    """Value of staying in the race, USD: prize x exp(-decay gap) x min(1, run share) ^ elasticity (Dixit, Pindyck 1994).
+    """Value of staying in the race, USD: prize x exp(-decay gap) x min(1, run share) ^ elasticity (Dixit, Pindyck).
 
     ``prize`` is what leading the industry is worth (USD), ``gap`` the distance to the best served model (OOM, at least
     0), ``run_share`` the run the lab can afford over the trend price X*. Falls with both gaps.
@@ -49,7 +49,7 @@ def inflow(purse: float, per_year: float, revenue_index: float, elasticity: floa
     ``revenue_index`` is the industry's revenue over that of the first quarter; an elasticity above 1 lets money chase
     success; ``climate`` is 1 in normal times, less in a funding winter.
     """
-    return purse * per_year * revenue_index**elasticity * climate * dt
+    return float(purse * per_year * revenue_index**elasticity * climate * dt)
 
 
 def weighted_median(values: ArrayLike, weights: ArrayLike) -> float:
@@ -112,11 +112,11 @@ def step_towards(level: float, target: float, speed: float) -> float:
     """A level that closes the part ``speed`` (0-1) of the log distance to its target; the target when it has none."""
     if level <= 0.0 or target <= 0.0:
         return max(0.0, target)
-    return level * (target / level) ** speed
+    return float(level * (target / level) ** speed)
 
 
 def mood_step(mood: float, surprise: float, gain: float, persistence: float, luck: float) -> float:
-    """Log mood of investors after a quarter: persistence x mood + gain x surprise + luck (a first-order autoregression).
+    """Log mood of investors after a quarter: persistence x mood + gain x surprise + luck (first-order autoregression).
 
     ``surprise`` is the industry's yearly log growth beyond the normal one; without it and luck mood fades to 0.
     """

@@ -306,11 +306,11 @@ def conclude(market: Market, offer: Offer) -> None:
 
 def owner_shares(market: Market, spend: NDArray[np.float64]) -> NDArray[np.float64]:
     """Shares of API spend (0-1) by position of a representative lab of each owner; zeros where nothing is sold."""
-    first = {}
+    first: dict[str, int] = {}
     for lab in market.roster:
         first.setdefault(lab.owner, lab.position)
     owner = [first[lab.owner] for lab in market.roster] + [len(market.roster)]
-    pooled = np.bincount(owner, spend, spend.size)
+    pooled = np.bincount(owner, spend, spend.size).astype(np.float64)
     whole = float(pooled.sum())
     return np.asarray(pooled / whole if whole > 0.0 else pooled)
 
@@ -332,13 +332,13 @@ def regional_shares(market: Market) -> dict[str, NDArray[np.float64]]:
 def market_screen(market: Market, lab: Lab, buyer: Lab) -> Review:
     """HHI of world API spend by owner before and after a merger of two owners."""
     usage = market.usage
-    spend = np.bincount(market.catalogue.lab[usage.model], usage.api_spend, len(market.roster) + 1)
+    spend = np.bincount(market.catalogue.lab[usage.model], usage.api_spend, len(market.roster) + 1).astype(np.float64)
     a, b = representative(market, lab), representative(market, buyer)
     return review(owner_shares(market, spend), a, b, Thresholds(0.0, 0.0, 1.0))
 
 
 def blocked(market: Market, offer: Offer, shares: dict[str, NDArray[np.float64]]) -> bool:
-    """Whether a regulator forbids a merger: its presumption in a region where both sell, unless the target would fail."""
+    """Whether a regulator forbids a merger: harm presumed in a region where both sell, unless the target would fail."""
     if not market.parameters.switches.merger_review:
         return False
     lab, buyer = offer.target, offer.buyer

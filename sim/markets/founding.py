@@ -9,7 +9,7 @@ import numpy as np
 
 from sim.agents.lab import UNKNOWN_DATE, Lab
 from sim.economics.strategy import chance_within
-from sim.parameters import LabParameters, Parameters, TierPolicy
+from sim.parameters import Creed, LabParameters, Parameters, Region, TierPolicy
 from sim.quarters import DT
 from sim.streams import Streams
 
@@ -25,7 +25,7 @@ def places(p: Parameters, streams: Streams) -> dict[str, LabParameters]:
     if not p.switches.founding:
         return {}
     draws = streams.generator("founding/places").random((f.places, 2))
-    regions = sorted(f.regions)
+    regions: list[Region] = sorted(f.regions)
     edges = np.cumsum([f.regions[name] for name in regions])
     found = {}
     for i, (where, creed) in enumerate(draws.tolist(), 1):
@@ -34,7 +34,7 @@ def places(p: Parameters, streams: Streams) -> dict[str, LabParameters]:
     return found
 
 
-def _place(p: Parameters, number: int, region: str, creed: str) -> LabParameters:
+def _place(p: Parameters, number: int, region: Region, creed: Creed) -> LabParameters:
     """A lab nobody has founded yet: neither loved nor shunned, one flagship and one small model by its creed."""
     first = p.run.first_quarter
     policy = TierPolicy(licence="open" if creed == "open" else "closed", start=first, api=True, complement=0.0)

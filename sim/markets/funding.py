@@ -83,7 +83,7 @@ def mark_books(market: Market) -> None:
 
 @dataclass(frozen=True)
 class Ask:
-    """What a lab asks for and why: USD, its worth to somebody without convictions, runway in quarters, burn a year."""
+    """What a lab asks for and why: USD, its worth to somebody without convictions, planned burn and runway at it."""
 
     lab: Lab
     amount: float
@@ -108,15 +108,16 @@ def ask_of(market: Market, lab: Lab) -> Ask | None:
     if lab.backed or not lab.active or market.quarter - lab.last_ask < c.between_rounds:
         return None
     burn = max(0.0, lab.accounts.burn * QUARTERS_PER_YEAR)
+    planned = burn + growth_of_research(market, lab)
     cash = float(market.journal.cash[lab.account]) + market.journal.credit(lab.account)
-    runway = cash / burn * QUARTERS_PER_YEAR if burn > 0.0 else math.inf
+    runway = cash / planned * QUARTERS_PER_YEAR if planned > 0.0 else math.inf
     if runway >= c.runway_trigger * QUARTERS_PER_YEAR:
         return None
     worth = market.outlook.value(lab, market.parameters)
+    short = market.journal.debt(lab.account) - cash
     sellable = worth * math.exp(market.mood) * c.largest_dilution
-    least = c.runway_target * burn - cash + market.journal.debt(lab.account)
-    amount = max(least, min(least + c.runway_target * growth_of_research(market, lab), sellable))
-    return Ask(lab, amount, worth, runway, burn) if amount > 0.0 else None
+    amount = max(c.runway_target * burn + short, min(c.runway_target * planned + short, sellable))
+    return Ask(lab, amount, worth, runway, planned) if amount > 0.0 else None
 
 
 def growth_of_research(market: Market, lab: Lab) -> float:
@@ -198,13 +199,15 @@ def settle_round(market: Market, ask: Ask, cleared: Cleared) -> None:
     numbers = {
         "ask_usd": ask.amount,
         "runway_quarters": ask.runway,
-        "burn_usd_per_year": ask.burn,
+        "planned_burn_usd_per_year": ask.burn,
         "worth_usd": ask.worth,
         "pre_money_usd": cleared.pre_money,
         "demand_over_ask": cleared.coverage,
         "mood": math.exp(market.mood),
     }
-    said = f"runway {ask.runway:.1f} quarters at a burn of {ask.burn:.3g} USD a year; asked {ask.amount:.3g} USD"
+    said = (
+        f"runway {ask.runway:.1f} quarters at a planned burn of {ask.burn:.3g} USD a year; asked {ask.amount:.3g} USD"
+    )
     if cleared.failed:
         market.event("failed_round", lab.id, "", 0.0, f"{said}; bids came to {cleared.coverage:.0%} of it", numbers)
         if lab.status == NOT_ENTERED:

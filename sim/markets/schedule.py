@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def hold_scheduled_rounds(market: Market) -> None:
-    """Rounds agreed before the first quarter, and all dated ones with their repetition where labs live on a schedule."""
+    """Rounds agreed before the first quarter; on a schedule all dated ones and their repetition."""
     scheduled = market.parameters.switches.exogenous_rounds
     for lab in market.roster:
         if not lab.active:
@@ -73,5 +73,10 @@ def _hold(
     post = hold_round(market, lab, pre_money, {name: amount * part for name, part in shares.items()}, in_compute)
     lead = max(sorted(shares), key=lambda name: shares[name])
     cause = f"pre-money {pre_money:.4g} USD, {amount / post:.1%} sold, burn {burn:.4g} USD a year"
-    numbers = {"pre_money_usd": pre_money, "post_money_usd": post, "sold_fraction": amount / post, "burn_usd_per_year": burn}
+    numbers = {
+        "pre_money_usd": pre_money,
+        "post_money_usd": post,
+        "sold_fraction": amount / post,
+        "burn_usd_per_year": burn,
+    }
     market.event("round", lab.id, lead, amount, cause, numbers)

@@ -156,7 +156,9 @@ LAB_COLUMNS: tuple[Column, ...] = (
     Column("flagship_serving_cost", "USD per Mtok", "cost of serving its flagship"),
     Column("brand", "logit", "brand stock"),
     Column("seat_share", "0-1", "share of the subscription market"),
-    Column("valuation_usd", "USD", "mark: post-money at its last round, moved since towards what it is worth; null without"),
+    Column(
+        "valuation_usd", "USD", "mark: post-money at its last round, moved since towards what it is worth; null without"
+    ),
     Column("models_served", "count", "models in its catalogue", "count"),
 )
 
