@@ -28,7 +28,7 @@ VERBS = (
     "enterprises_choose",
     "settle_invoices",
     "investors_fund_labs",
-    "labs_exit",
+    "labs_change_hands",
     "check_identities",
     "record",
 )

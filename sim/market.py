@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import cast
+
 import mesa
 import numpy as np
 from numpy.typing import NDArray
@@ -10,20 +14,25 @@ from scipy.special import ndtri
 from sim.agents.enterprise import Enterprise
 from sim.agents.investor import Investor
 from sim.agents.lab import ACTIVE, EXITED, NOT_ENTERED, Accounts, Lab, ReleasedModel
+from sim.agents.openness import licence_for
+from sim.agents.strategy import STOP, Position, choose_strategy, gives_up_now, planning_due, target_run
 from sim.audit import IdentityResidual, require_identities
 from sim.choice import Conditions, choose, upgrades
 from sim.economics.adoption import bass_step
+from sim.economics.release import OpenOrClosed
 from sim.economics.technology import knowledge_step
+from sim.equity import Register
 from sim.frontier import Frontier, leaked_knowledge, served_capability
 from sim.installed_base import install
 from sim.journal import Journal
-from sim.markets import control, funding, invoices
+from sim.markets import control, founding, funding, invoices, schedule
 from sim.markets.menu import Catalogue, Menu, catalogue_of, menu_of
 from sim.markets.model_market import Usage, believed_demand, exposures, new_prices, submarkets, usage_of
-from sim.parameters import COMMUNITY, REGIONS, WORKLOADS, Parameters
+from sim.outlook import Outlook
+from sim.parameters import COMMUNITY, REGIONS, WORKLOADS, Licence, Parameters, Strategy, Tier
 from sim.population import NO_MODEL, Population
 from sim.quarters import DT, QUARTERS_PER_YEAR, quarter_label, quarter_number
-from sim.records import Event, Records, observation, share_keys
+from sim.records import Event, Records, numbers_text, observation, share_keys
 from sim.records.lenses import Yardstick, share_block
 from sim.reputation import fade_brands, move_brands, move_seats
 from sim.scenario import Scenario, require_scenario
@@ -55,8 +64,9 @@ class Market(mesa.Model):
         super().__init__(rng=checked_seed(seed))
         self.scenario_name = scenario.name  # Mesa keeps `scenario` for itself
         self.parameters: Parameters = scenario.parameters.model_copy(deep=True)
-        self.calendar = Calendar(self.parameters)
         self.streams = Streams(seed)
+        self.parameters.labs |= founding.places(self.parameters, self.streams)
+        self.calendar = Calendar(self.parameters)
         self.quarter = quarter_number(self.parameters.run.first_quarter)
         self.first_quarter = self.quarter
         self.last_quarter = quarter_number(until or self.parameters.run.until)
@@ -85,7 +95,7 @@ class Market(mesa.Model):
             self.enterprises_choose()
             self.settle_invoices()
             self.investors_fund_labs()
-            self.labs_exit()
+            self.labs_change_hands()
             self.check_identities()
             self.record()
         self.quarter += 1
@@ -126,6 +136,14 @@ class Market(mesa.Model):
         self.rest_of_world = self.account_of["rest_of_world"]
         homes = [lab.account for lab in self.roster] + [self.rest_of_world]
         self.lab_accounts = np.array(homes, np.int32)
+        self.changed_stakes: set[str] = set()
+        self.register = Register(
+            labs={lab.id: lab.account for lab in self.roster},
+            investors={name: investor.account for name, investor in self.investor.items()},
+            parents={lab.owner: self.account_of[f"treasury:{lab.owner}"] for lab in self.roster if lab.backed},
+        )
+        for lab in self.roster:
+            self.register.found(lab.id, {lab.owner if lab.backed else "founders": 1.0})
         self.enterprise_accounts = self.journal.open_accounts("enterprise", self.population.enterprises.count)
 
     def _build_records(self) -> None:
@@ -140,9 +158,12 @@ class Market(mesa.Model):
         funding_stock = self.parameters.funding
         self.funding_so_far = {"open": funding_stock.initial_open_stock, "closed": funding_stock.initial_closed_stock}
         self.exits_and_rescues = 0
+        self.mood = 0.0  # investors', log
+        self.industry_revenue: list[float] = []
         self.api_spend = 0.0
         self.products = self.products_at_floor = 0
         self.residual: IdentityResidual | None = None
+        self.last_standing: observation.Standing | None = None
 
     def _build_first_market(self) -> None:
         """The market of the day before the first quarter: first models, prices, the installed base and what it uses."""
@@ -205,7 +226,11 @@ class Market(mesa.Model):
     def open_books(self) -> None:
         """Begin the quarter in the journal; in the first one everybody receives the opening balance."""
         self.journal.begin(self.quarter)
+        self.register.begin(self.quarter)
         self.exits_and_rescues = 0
+        for investor in self.investor.values():
+            investor.made.clear()
+        self.changed_stakes.clear()
         if self.quarter == self.first_quarter:
             for investor in self.investor.values():
                 self._endow(investor.account, investor.parameters.dry_powder)
@@ -221,7 +246,7 @@ class Market(mesa.Model):
         """Dated changes take effect; from the second quarter on, trends move."""
         for change in self.calendar.apply(self.parameters, self.quarter):
             cause = f"{change.shock.key}: {change.before} -> {change.after} ({change.shock.title})"
-            self._event("shock", "", cause=cause)
+            self.event("shock", "", cause=cause)
             self._note_policy(change)
         if self.quarter == self.first_quarter:
             return
@@ -246,8 +271,11 @@ class Market(mesa.Model):
         parts = change.shock.key.split(".")
         if parts[0] != "labs" or parts[-1] != "licence":
             return
-        kind = "open" if change.after != "closed" else "paywall" if parts[3] == "flagship" else "close"
-        self._event(kind, parts[1], cause=f"{parts[3]}: {change.before} -> {change.after} ({change.shock.title})")
+        lab, tier = self.lab[parts[1]], cast(Tier, parts[3])
+        lab.stance[tier] = cast(Licence, change.after)
+        lab.decreed.add(tier)
+        kind = licence_event(tier, str(change.after))
+        self.event(kind, lab.id, cause=f"{tier}: {change.before} -> {change.after} ({change.shock.title})")
 
     # ---- 2 labs plan, train, release
 
@@ -257,6 +285,8 @@ class Market(mesa.Model):
             return
         working = self.active_labs
         for lab in working:
+            self._reconsider(lab)
+            lab.target_run = target_run(self, lab, lab.strategy)
             lab.make_plan()
             lab.train()
         t, s = self.parameters.technology, self.parameters.switches
@@ -275,13 +305,34 @@ class Market(mesa.Model):
         flagships = sum(m.is_open and m.tier == "flagship" and not m.superseded for m in self._served())
         self.frontier.publish(self.quarter, self.parameters, flagships)
 
+    def _reconsider(self, lab: Lab) -> None:
+        """In its planning round a lab may change its strategy or stop; founders may give up at any time."""
+        lab.for_sale = lab.for_sale and not planning_due(self, lab)
+        if self.parameters.switches.strategy_choice and planning_due(self, lab):
+            chosen, seen = choose_strategy(self, lab)
+            lab.for_sale = chosen == STOP
+            if chosen != STOP and chosen != lab.strategy:
+                self._change_strategy(lab, chosen, seen)
+        lab.for_sale = lab.for_sale or gives_up_now(self, lab)
+
+    def _change_strategy(self, lab: Lab, chosen: Strategy, seen: list[Position]) -> None:
+        worth = {x.strategy: x.value for x in seen if np.isfinite(x.value)}
+        compared = ", ".join(f"{name} {value:.3g}" for name, value in worth.items())
+        cause = f"{lab.strategy} -> {chosen}: expected USD a year of {compared}"
+        lab.strategy = chosen
+        self.event("pivot", lab.id, cause=cause, numbers={f"{name}_usd_per_year": v for name, v in worth.items()})
+
     def labs_release_and_retire(self) -> None:
         """Founders of the quarter enter, finished runs become models, old models go."""
         self.teacher = self.frontier.teacher(self.quarter, self.parameters.technology.distillation_delay)
         for lab in self.roster:
             if lab.status == NOT_ENTERED and lab.entry == self.quarter:
                 self._enter(lab)
-                self._event("entry", lab.id, amount=lab.parameters.cash, cause=f"founded with {lab.release_policy()}")
+                origin = f", spun out of {lab.origin}" if lab.origin else ""
+                cash = float(self.journal.cash[lab.account])
+                cause = f"serves its first model with {cash:.3g} USD of cash; releases {lab.release_policy()}{origin}"
+                numbers = {"cash_usd": cash, "first_run_usd": lab.parameters.first_run, "knowledge_oom": lab.knowledge}
+                self.event("entry", lab.id, lab.origin, cash, cause, numbers)
             elif lab.status == ACTIVE and self.parameters.switches.training:
                 self._serve(lab, lab.release())
         if self.parameters.switches.retirement:
@@ -300,7 +351,32 @@ class Market(mesa.Model):
             cause = (
                 f"{model.licence} {model.tier}, {model.base_capability:.2f} OOM after a run of {model.run_usd:.3g} USD"
             )
-            self._event("release", lab.id, f"{lab.id}-{model.tier}-{model.id}", cause=cause)
+            numbers = {
+                "capability_oom": model.base_capability,
+                "run_usd": model.run_usd,
+                "serving_usd_per_mtok": model.serving,
+            }
+            self.event("release", lab.id, f"{lab.id}-{model.tier}-{model.id}", 0.0, cause, numbers)
+
+    def license_release(self, lab: Lab, tier: Tier, capability: float, luck: float) -> Licence:
+        """The licence of a finished run; a change from the tier's last one is an event with what was weighed."""
+        licence, seen = licence_for(self, lab, tier, capability, luck)
+        before = lab.stance[tier]
+        lab.stance[tier] = licence
+        if (licence == "closed") != (before == "closed"):
+            self._note_licence(lab, tier, before, seen)
+        return licence
+
+    def _note_licence(self, lab: Lab, tier: Tier, before: Licence, seen: OpenOrClosed | None) -> None:
+        licence = lab.stance[tier]
+        cause = f"{tier}: {before} -> {licence}, weights of this capability may not be released"
+        if seen is not None:
+            cause = (
+                f"{tier}: {before} -> {licence}; open is worth {seen.of_opening:.3g} USD a year (of it complement "
+                f"{seen.complement:.3g}), closed {seen.of_closing:.3g}"
+            )
+        numbers = {} if seen is None else {f"{name}_usd_per_year": value for name, value in asdict(seen).items()}
+        self.event(licence_event(tier, licence), lab.id, cause=cause, numbers=numbers)
 
     def _markup(self, lab: Lab, model: ReleasedModel) -> float:
         before = [m for m in lab.models if m.tier == model.tier and m.is_open == model.is_open and m.price > 0.0]
@@ -322,6 +398,15 @@ class Market(mesa.Model):
         """Whether a superseded model goes: closed and past its life, or run by nobody."""
         over = not model.is_open and self.quarter - model.born >= life
         return over or (model.id not in used and model.born < self.quarter)
+
+    def hand_over(self, lab: Lab, buyer: Lab) -> None:
+        """Models and customers of a lab become its buyer's; from now on the two are one owner."""
+        for model in lab.models:
+            model.lab, model.position = buyer.id, buyer.position
+        buyer.models = sorted([*buyer.models, *lab.models], key=lambda model: model.id)
+        lab.models = []
+        w = self.population.workloads
+        w.lab[w.lab == lab.position] = buyer.position
 
     def retire_models(self, lab: Lab) -> None:
         """A lab is gone: its closed models end, its open weights join the commons without a vendor."""
@@ -463,6 +548,7 @@ class Market(mesa.Model):
             invoices.settle_lab(self, lab)
         for lab in self.roster:
             lab.revenues.append(lab.accounts.total_revenue)
+        self.industry_revenue.append(sum(lab.accounts.total_revenue for lab in self.roster))
         self._observe()
         move_brands(self.active_labs, self.parameters.brand)
         fade_brands([lab for lab in self.roster if lab.status == EXITED], self.parameters.brand)
@@ -493,17 +579,36 @@ class Market(mesa.Model):
         dependence = (spend / np.where(total > 0.0, total, 1.0)).astype(np.float32)
         dislike = np.float32(self.parameters.demand.dependence * self.parameters.switches.dependence)
         self.standing = self.tastes - dislike * dependence  # of labs with buyers: (labs, enterprises)
+        self.outlook = Outlook.of(self)
 
     # ---- 6, 7 money and control
 
     def investors_fund_labs(self) -> None:
-        """Rounds of the quarter."""
-        funding.fund(self)
+        """Rounds of the quarter: those on a schedule or agreed before, then all asks and all bids at once."""
+        schedule.hold_scheduled_rounds(self)
+        if self.parameters.switches.funding_market:
+            funding.hold_rounds(self)
 
-    def labs_exit(self) -> None:
-        """Labs beyond their credit are wound down; suppliers spend what they earned."""
-        control.exits(self)
+    def labs_change_hands(self) -> None:
+        """Distress, sales and ends of labs; founders of new ones come forward; suppliers spend what they earned."""
+        control.settle_control(self)
+        if self.parameters.switches.founding:
+            founding.come_forward(self)
         invoices.sweep_suppliers(self)
+
+    def found(self, lab: Lab) -> None:
+        """The first round of a new lab has cleared: it builds, and enters when its first model is ready."""
+        lab.entry = self.quarter + self.parameters.founding.build_time
+        lab.parameters.entry = quarter_label(lab.entry)
+        lab.proposed = False
+
+    def withdraw(self, lab: Lab) -> None:
+        """Founders who found no money give up their place."""
+        lab.proposed = False
+
+    def note_stakes(self, lab: Lab) -> None:
+        """The cap table of a lab has changed this quarter."""
+        self.changed_stakes.add(lab.id)
 
     def transfer_cap(self, lab: Lab) -> float:
         """Largest yearly transfer of the lab's parent or state, USD."""
@@ -519,18 +624,29 @@ class Market(mesa.Model):
 
     def check_identities(self) -> None:
         """Every identity of the quarter, from the journal alone; a broken one stops the run."""
-        self.residual = max(require_identities(self.journal, self.quarter), key=lambda r: r.residual)
+        self.residual = max(require_identities(self.journal, self.quarter, self.register), key=lambda r: r.residual)
 
     def record(self) -> None:
         """Write the quarter down."""
+        self.yardstick = self.yardstick.owned_by([*(lab.owner for lab in self.roster), COMMUNITY])
         block = share_block(self.usage, self.catalogue, self.population, self.yardstick)
         self.records.share_block(block)
         self.records.market_row(observation.market_row(self, block))
         for row in observation.lab_rows(self):
             self.records.lab_row(row)
         self.records.funding_row(observation.funding_row(self))
+        for table, rows in observation.money_rows(self):
+            for row in rows:
+                self.records.row(table, row)
+        self.last_standing = observation.standing(self, block)
 
     # ---- looking things up
+
+    def holder_account(self, name: str) -> int:
+        """The account of a holder of shares: an investor's, a parent's treasury, the rest of the world for people."""
+        if name in self.investor:
+            return self.investor[name].account
+        return self.account_of.get(f"treasury:{name}", self.rest_of_world)
 
     def __repr__(self) -> str:
         return f"<Market of '{self.scenario_name}', seed {self.streams.seed}, {self.label}>"
@@ -580,5 +696,21 @@ class Market(mesa.Model):
         self.next_model += 1
         return self.next_model - 1
 
-    def _event(self, kind: str, lab: str, counterparty: str = "", amount: float = 0.0, cause: str = "") -> None:
-        self.records.event(Event(self.label, kind, lab, counterparty, amount, cause))
+    def event(
+        self,
+        kind: str,
+        lab: str,
+        counterparty: str = "",
+        amount: float = 0.0,
+        cause: str = "",
+        numbers: Mapping[str, float] | None = None,
+    ) -> None:
+        """Write an event into the ledger: who, with whom, USD moved, why, and the numbers the decision saw."""
+        self.records.event(Event(self.label, kind, lab, counterparty, amount, cause, numbers_text(numbers or {})))
+
+
+def licence_event(tier: str, licence: str) -> str:
+    """The kind of event that a change of a tier's licence is."""
+    if licence != "closed":
+        return "open"
+    return "paywall" if tier == "flagship" else "close"

@@ -19,6 +19,7 @@ Tier = Literal["flagship", "small"]
 Licence = Literal["open", "open_threshold", "closed"]
 Ownership = Literal["independent", "giant", "state"]
 Strategy = Literal["frontier", "follower", "specialist", "services"]
+Creed = Literal["open", "closed"]
 InvestorKind = Literal["venture", "corporate", "parent", "sovereign"]
 
 REGIONS: tuple[Region, ...] = ("us", "eu", "china", "gulf", "other")
@@ -33,6 +34,7 @@ WORKLOADS: tuple[WorkloadType, ...] = (
 )
 MODES: tuple[ModeName, ...] = ("api", "private", "hosted", "self_hosted", "edge")
 TIERS: tuple[Tier, ...] = ("flagship", "small")
+STRATEGIES: tuple[Strategy, ...] = ("frontier", "follower", "specialist", "services")
 
 COMMUNITY = "community"  # the developer of old open weights that no lab earns on
 
@@ -107,6 +109,18 @@ class Switches(Section):
     cloud_resale: bool = choice("part of API sales goes through clouds that keep a cut")
     services: bool = choice("services sold on open models; hosts share revenue with the developer")
     exogenous_rounds: bool = choice("labs are funded by the dated rounds of the scenario and their repetition")
+    funding_market: bool = choice("labs short of runway ask investors, whose bids clear at once")
+    conviction: bool = choice("investors' theses tilt what labs are worth to them")
+    herd: bool = choice("investors follow each other's demand for a lab")
+    mood: bool = choice("investors' mood follows the industry's growth")
+    strategy_choice: bool = choice("labs choose whether to race, follow, specialise, serve or stop")
+    release_choice: bool = choice("labs choose open or closed at each release; off: by the licences of the scenario")
+    giving_up: bool = choice("founders who see that they cannot pay for the race look for a buyer")
+    restructuring: bool = choice("creditors forgive debt of a lab that its investors rescue")
+    acquihires: bool = choice("giants hire teams of labs in distress and pay their investors a licence fee")
+    mergers: bool = choice("labs in distress are taken over with customers and models")
+    merger_review: bool = choice("regulators block mergers that their region's thresholds presume harmful")
+    founding: bool = choice("new labs are founded in the run")
     parent_transfers: bool = choice("giants and states pay the burn of their labs up to a cap")
     revenue_shares: bool = choice("corporate backers take their agreed share of revenue")
     trade_debt: bool = choice("suppliers give credit up to a limit; off: the first shortfall winds a lab down")
@@ -327,6 +341,125 @@ class Funding(Section):
     initial_closed_stock: float = number("USD", "private funding of closed labs up to the first quarter", 0.0, 1e12)
 
 
+class Capital(Section):
+    """The market for money: what a lab is worth to investors, what they have, how a round is held."""
+
+    multiple_base: float = number("x", "value over yearly revenue of a lab that does not grow", 0.1, 100.0)
+    multiple_elasticity: float = number("-", "elasticity of that multiple to 1 + growth", 0.0, 5.0)
+    multiple_cap: float = number("x", "largest multiple", 1.0, 1000.0)
+    option_weight: float = number("-", "worth of leading the race over the value of the industry's revenue", 0.0, 20.0)
+    option_gap_decay: float = number("per OOM", "fall of the option on the race with the gap to the best", 0.0, 20.0)
+    option_run_elasticity: float = number("-", "elasticity of that option to the part of X* it can pay", 0.0, 2.0)
+    conviction: float = number("log", "tilt of value when thesis and creed agree and nothing is hedged", 0.0, 3.0)
+    abroad: float = number("log", "discount of a lab in a fully distrusted region", 0.0, 10.0)
+    home: float = number("log", "premium of a lab at home to a sovereign fund", 0.0, 5.0)
+    opinion: float = number("log", "standard deviation of investors' differing opinions of a lab", 0.0, 2.0)
+    herd: float = number("-", "elasticity of value to the demand for a lab's last round over its ask", 0.0, 1.0)
+    mood_gain: float = number("-", "effect of the industry's log growth beyond the normal one on log mood", 0.0, 2.0)
+    mood_persistence: float = number("per quarter", "part of mood kept from quarter to quarter", 0.0, 0.999)
+    mood_luck: float = number("log", "standard deviation of quarterly news", 0.0, 1.0)
+    normal_growth: float = number("per year", "log growth of the industry's revenue that surprises nobody", 0.0, 3.0)
+    climate: float = number(
+        "x", "supply of new commitments over a normal year's; a funding winter is below 1", 0.0, 10.0
+    )
+    inflow: float = number("per year", "new commitments over the initial purse", 0.0, 10.0)
+    inflow_elasticity: float = number("-", "elasticity of new commitments to the industry's revenue", 0.0, 5.0)
+    ticket: float = number(
+        "-", "part of its dry powder an investor commits in one quarter at full risk tolerance", 0.0, 1.0
+    )
+    runway_trigger: float = number("years", "a lab with less runway asks for a round", 0.0, 10.0)
+    runway_target: float = number("years", "burn that a round is meant to cover", 0.1, 10.0)
+    commitment_life: float = number("years", "mean time after which a commitment that was not called lapses", 0.5, 50.0)
+    between_rounds: int = number("quarters", "shortest time between two rounds of a lab", 1, 40)
+    largest_dilution: float = number("-", "largest part of a lab sold in one round", 0.01, 0.9)
+    smallest_fill: float = number("-", "part of the ask below which a round fails", 0.0, 1.0)
+    credit_part: float = number(
+        "-", "part of a corporate's money paid in compute credits, times its pays_in_compute", 0.0, 1.0
+    )
+    revenue_claim: float = number("-", "share of revenue a corporate with compute takes, per stake it buys", 0.0, 2.0)
+    revenue_claim_cap: float = number("-", "largest part of a lab's revenue promised away", 0.0, 0.9)
+    mark_speed: float = number(
+        "per quarter", "part of the way that a mark follows the investors' median value", 0.0, 1.0
+    )
+
+
+class StrategyChoice(Section):
+    """How labs choose what to be: targets, beliefs and how sharply they choose."""
+
+    intensity: float = number("-", "sharpness of choice: 0 by chance, large always the best", 0.0, 200.0)
+    planning_interval: int = number("quarters", "time between two planning rounds of a lab", 1, 40)
+    horizon: float = number("years", "how far ahead a position is valued", 0.0, 10.0)
+    quality_weight: float = number("per OOM", "weight of the capability gap in the contest for profits", 0.0, 10.0)
+    yearly_return: float = number("per year", "return that turns a value into USD a year", 0.0, 1.0)
+    inertia: float = number("-", "what changing costs, as a part of the largest stake", 0.0, 2.0)
+    within_reach: float = number("-", "part of a strategy's budget a lab must be able to pay to choose it", 0.0, 1.0)
+    follower_share: float = number("-", "run of a follower over the leading run", 0.0, 2.0)
+    specialist_share: float = number("-", "run of a specialist over the leading run", 0.0, 2.0)
+    services_share: float = number("-", "run of a services lab over the leading run", 0.0, 2.0)
+    services_rate: float = number(
+        "-", "services a services lab sells per USD spent running its open weights", 0.0, 20.0
+    )
+    giving_up_rate: float = number("per year", "hazard of giving up without any part in the race or cover", 0.0, 20.0)
+    lost_race: float = number("-", "part of X* from which founders do not doubt the race", 1e-6, 1.0)
+    safe_cover: float = number("x", "cost over revenue at which founders stop doubting", 0.0, 100.0)
+
+
+class ReleaseChoice(Section):
+    """Open or closed: how sharply USD a year decide, and the two free weights."""
+
+    intensity: float = number("-", "sharpness of the choice", 0.0, 200.0)
+    creed: float = number("logit", "free weight of the lab's stated creed", 0.0, 20.0)
+    inertia: float = number("logit", "free weight of how the tier was released last", 0.0, 20.0)
+    talent_saving: float = number("-", "part of R&D pay saved because people like to publish", 0.0, 1.0)
+    harm_returned: float = number("-", "part of closed rivals' lost profit that comes back to who opens", 0.0, 1.0)
+    lead_scale: float = number("OOM", "lead over rivals' open models that matters to a complement", 0.01, 10.0)
+
+
+class Control(Section):
+    """Distress, sales of labs and their review."""
+
+    distress_runway: float = number(
+        "quarters", "runway below which a lab that found no money is in distress", 0.0, 20.0
+    )
+    relief: float = number("-", "part of its debt that a restructured lab is forgiven", 0.0, 1.0)
+    survival: float = number("-", "chance creditors give a rescued lab", 0.0, 1.0)
+    rescue_years: float = number("years", "burn that a rescue by the holders covers", 0.0, 5.0)
+    rescue_discount: float = number("-", "price of new shares in a rescue over the lab's value", 0.01, 1.0)
+    pivot_cut: float = number("x", "budget after a pivot in distress over the one before", 0.05, 1.0)
+    team_years: float = number("years", "pay of a team that a giant offers for it and its licence", 0.0, 50.0)
+    team_spread: float = number("log", "standard deviation of what a team is worth to each giant", 0.0, 3.0)
+    appetite: float = number("per year", "rate at which a giant is ready to hire a team", 0.0, 20.0)
+    reach: float = number("USD", "largest value of a lab that a giant can take over", 0.0, 1e13)
+    staff_knowledge: float = number("-", "part of a knowledge lead that moves with a team", 0.0, 1.0)
+    seller_part: float = number("-", "part of the surplus of a sale that goes to the sellers", 0.0, 1.0)
+    reservation: float = number("-", "least price over the lab's value that its holders take", 0.0, 1.0)
+    buyer_runway: float = number("quarters", "runway a lab needs to take over another", 0.0, 40.0)
+    buyer_size: float = number("x", "value of a buying lab over its target's, at least", 0.0, 100.0)
+    synergy: float = number("-", "part of the target's R&D saved in a merger", 0.0, 1.0)
+
+
+class Founding(Section):
+    """New labs: how often, where, and what they begin with."""
+
+    places: int = number("count", "labs that can be founded in a run", 0, 60)
+    rate: float = number("per year", "hazard of a founding at normal growth and mood", 0.0, 20.0)
+    growth_elasticity: float = number("-", "elasticity of that hazard to 1 + growth of the industry", 0.0, 5.0)
+    mood_elasticity: float = number("-", "elasticity of that hazard to mood", 0.0, 5.0)
+    spin_out: float = number("-", "part of foundings by people of a lab at work", 0.0, 1.0)
+    knowledge_taken: float = number("-", "part of that lab's lead over public knowledge that founders bring", 0.0, 1.0)
+    open_creed: float = number("-", "part of founders who preach open models", 0.0, 1.0)
+    regions: dict[Region, Fraction] = number("-", "where labs are founded")
+    run_share: float = number("-", "run of its first model over the leading run", 1e-6, 1.0)
+    build_time: int = number("quarters", "from the first round to the first model", 1, 12)
+
+    @model_validator(mode="after")
+    def _whole(self) -> Founding:
+        total = sum(self.regions.values())
+        if abs(total - 1.0) > 1e-6:
+            raise ValueError(f"regions must sum to 1, they sum to {total:.6g}")
+        return self
+
+
 class WorkloadParameters(Section):
     """A type of work: what it needs and what else it costs."""
 
@@ -406,6 +539,11 @@ class RegionParameters(Section):
     transparency: float = number("-", "preference for inspectable weights, 0-1", 0.0, 1.0)
     compute_cost: float = number("x", "cost of compute to its labs (export controls)", 0.1, 20.0)
     banned: dict[Region, bool] = choice("true where models developed in that region may not be bought")
+    open_ceiling: float = number("OOM", "capability above which its labs may not release weights", -10.0, 1000.0)
+    merger_level: float = number("0-10,000", "HHI after a merger above which harm is presumed", 0.0, 10000.0)
+    merger_change: float = number("0-10,000", "change of HHI above which it is presumed", 0.0, 10000.0)
+    merger_share: float = number("-", "joint share above which harm is presumed whatever the level", 0.0, 1.0)
+    failing_firm: bool = choice("a merger is let through when the target would leave the market otherwise")
 
 
 class TierPolicy(Section):
@@ -414,6 +552,9 @@ class TierPolicy(Section):
     licence: Licence = choice("closed, open, or open with a user threshold")
     start: Quarter = choice("first quarter in which the tier may be served")
     api: bool = choice("the lab sells first-party access")
+    complement: float = number(
+        "USD per year", "worth of free models of this tier to its owner's other business, first quarter", 0.0, 1e12
+    )
 
 
 class Round(Section):
@@ -424,6 +565,7 @@ class Round(Section):
     pre_money: float = number("USD", "value before the money", 1.0, 1e13)
     investors: dict[Identifier, Fraction] = number("-", "part of the round taken by each investor")
     credit_share: float = number("-", "part paid in compute credits by corporate investors", 0.0, 1.0, default=0.0)
+    agreed: bool = choice("agreed before the first quarter: held whatever funds labs after it", default=False)
     source: str = choice("fact id or assumption")
 
     @model_validator(mode="after")
@@ -448,7 +590,7 @@ class LabParameters(Section):
     region: Region = choice("home region")
     ownership: Ownership = choice("independent, subsidiary of a giant, or state-backed")
     parent: Identifier | None = choice("controlling parent; absent for independents", default=None)
-    creed: Literal["open", "closed"] = choice("what it preaches (classifies funding)")
+    creed: Creed = choice("what it preaches (classifies funding)")
     strategy: Strategy = choice("race, follow, specialise or serve")
     entry: Quarter = choice("serves its first model from the start of this quarter")
     cash: float = number("USD", "cash on entry", 0.0, 1e12)
@@ -468,6 +610,10 @@ class LabParameters(Section):
     services_rate: float = number("-", "services sold per USD its users spend running its open weights", 0.0, 20.0)
     private_deployment: bool = choice("closed weights available in a private cloud")
     transfer_cap: float = number("x", "its parent's or state's cap over the common one", 0.0, 100.0)
+    own_use: float = number(
+        "USD per year", "worth of leading models of its own in its owner's products, first quarter", 0.0, 1e12
+    )
+    open_ceiling: float = number("OOM", "capability above which its safety policy keeps weights", -10.0, 1000.0)
     tiers: dict[Tier, TierPolicy] = choice("what it releases in each tier")
     rounds: list[Round] = choice("dated rounds", default=[])
     repeat_rounds: bool = choice("after the last dated round the schedule repeats")
@@ -548,6 +694,11 @@ class Parameters(Section):
     brand: Brand
     seats: Seats
     funding: Funding
+    capital: Capital
+    strategy: StrategyChoice
+    release: ReleaseChoice
+    control: Control
+    founding: Founding
     community: CommunityParameters
     installed_base: InstalledBase
     workloads: dict[WorkloadType, WorkloadParameters]
@@ -585,6 +736,8 @@ class Parameters(Section):
             if lab.revenue_share is not None:
                 backers.add(lab.revenue_share.investor)
             problems += [f"labs.{lab_id}: no investor '{name}'" for name in sorted(backers - set(self.investors))]
+        if self.switches.exogenous_rounds and self.switches.funding_market:
+            problems.append("switches: exogenous_rounds and funding_market are two regimes; switch one of them off")
         if self.run.until < self.run.first_quarter:
             problems.append(f"run.until: {self.run.until} is before run.first_quarter {self.run.first_quarter}")
         if problems:

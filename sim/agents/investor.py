@@ -1,19 +1,30 @@
-"""Investors: their purse and what they hold."""
+"""Investors: their purse, what they were promised, what they hold."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import mesa
 
+from sim.agents.lab import Lab
 from sim.parameters import InvestorParameters
 
 if TYPE_CHECKING:
     from sim.market import Market
 
 
+class Investment(NamedTuple):
+    """Money an investor put into a lab in a quarter: USD all told, and the part of it in compute credits."""
+
+    lab: str
+    creed: str
+    amount: float
+    credit: float
+
+
 class Investor(mesa.Agent):
-    """One investor. `holdings` are stakes (0-1) in labs, `called` USD drawn from its backers, `invested` paid in."""
+    """One investor. `uncalled` USD its backers have promised, `called` drawn from them, `invested` paid in (compute
+    credits included, `granted`); `made` are the investments of the quarter."""
 
     model: Market
 
@@ -21,10 +32,12 @@ class Investor(mesa.Agent):
         super().__init__(market)
         self.id = investor_id
         self.parameters = parameters
-        self.holdings: dict[str, float] = {}
+        self.uncalled = 0.0
         self.called = 0.0
         self.invested = 0.0
         self.granted = 0.0
+        self.proceeds = 0.0
+        self.made: list[Investment] = []
 
     @property
     def account(self) -> int:
@@ -32,13 +45,38 @@ class Investor(mesa.Agent):
         return self.model.account_of[f"investor:{self.id}"]
 
     @property
-    def dry_powder(self) -> float:
+    def cash(self) -> float:
         """USD at hand."""
         return float(self.model.journal.cash[self.account])
 
-    def compute_share(self, credit_share: float) -> float:
-        """Part of a round this investor pays in compute credits: only those who have compute to give."""
-        return credit_share if self.parameters.pays_in_compute > 0.0 else 0.0
+    @property
+    def dry_powder(self) -> float:
+        """USD at hand or promised and not yet called."""
+        return self.cash + self.uncalled
+
+    @property
+    def holdings(self) -> dict[str, float]:
+        """Stakes (0-1) in labs."""
+        stakes = {lab.id: lab.stakes.get(self.id, 0.0) for lab in self.model.roster}
+        return {lab_id: stake for lab_id, stake in stakes.items() if stake > 0.0}
+
+    @property
+    def has_compute(self) -> bool:
+        """Whether it has compute to pay with."""
+        return self.parameters.pays_in_compute > 0.0
+
+    def call(self, amount: float) -> None:
+        """Its backers pay in what a deal lacks, USD."""
+        self.model.journal.pay("capital_call", self.model.rest_of_world, self.account, amount)
+        self.called += amount
+        self.uncalled = max(0.0, self.uncalled - amount)
+
+    def note(self, lab: Lab, amount: float, credit: float) -> None:
+        """Remember an investment of the quarter."""
+        self.invested += amount
+        self.granted += credit
+        self.uncalled = max(0.0, self.uncalled - credit)
+        self.made.append(Investment(lab.id, lab.parameters.creed, amount, credit))
 
     def __repr__(self) -> str:
         return f"<Investor {self.id} {self.parameters.kind}>"

@@ -10,13 +10,16 @@ import mesa
 
 from sim.economics.costs import serving_cost
 from sim.economics.technology import capability, effective_compute_oom, research_drift
-from sim.parameters import TIERS, LabParameters, Tier
+from sim.parameters import TIERS, LabParameters, Licence, Strategy, Tier
 from sim.quarters import DT, QUARTERS_PER_YEAR, quarter_label, quarter_number
 
 if TYPE_CHECKING:
     from sim.market import Market
 
 NOT_ENTERED, ACTIVE, EXITED = "not_entered", "active", "exited"
+FASTEST_GROWTH = 3.0  # yearly; nobody extrapolates more than a quadrupling
+UNKNOWN_DATE = "2199Q4"  # a place for a lab that nobody has founded yet
+NEVER = 10_000  # quarters: longer than any run
 RELEASE_GAIN = 0.02  # OOM: a release must beat what the lab already serves in that tier by this much
 
 
@@ -102,8 +105,9 @@ class Lab(mesa.Agent):
         self.parameters = parameters
         self.status = NOT_ENTERED
         self.entry = quarter_number(parameters.entry)
-        capacity = parameters.research_budget / self._budget_per_run()
+        capacity = parameters.research_budget / self.budget_per_run()
         self.plan = Plan(budget=parameters.research_budget, capacity=capacity)
+        self.target_run = 0.0  # final runs aimed at, USD a year; set before planning
         self.knowledge = 0.0
         self.brand = parameters.brand
         self.seat_share = 0.0
@@ -112,7 +116,21 @@ class Lab(mesa.Agent):
         self.models: list[ReleasedModel] = []
         self.last_release: dict[str, int] = {}
         self.valuation = 0.0
-        self.stakes: dict[str, float] = {"founders": 1.0} if parameters.ownership == "independent" else {}
+        self.strategy: Strategy = parameters.strategy
+        self.stance: dict[Tier, Licence] = {tier: policy.licence for tier, policy in parameters.tiers.items()}
+        self.decreed: set[Tier] = set()  # tiers whose licence a dated change has fixed
+        self.claims: dict[str, float] = {}  # backers' parts of revenue
+        if parameters.revenue_share is not None:
+            self.claims[parameters.revenue_share.investor] = parameters.revenue_share.rate
+        self.successor: Lab | None = None  # the lab that took it over
+        self.for_sale = False
+        self.proposed = False  # founders look for their first money
+        self.origin = ""  # the lab its founders left
+        self.last_ask = self.entry - NEVER
+        self.round_failed = False
+        self.last_relief = self.entry - NEVER
+        self.last_demand = 1.0  # bids for its last round over the ask
+        self.distressed = 0  # quarters in a row
         self.record_run = 0.0
         self.revenues: list[float] = []
         self.last_round = -1
@@ -122,8 +140,15 @@ class Lab(mesa.Agent):
 
     @property
     def owner(self) -> str:
-        """The controlling parent's id, else its own."""
+        """The id of who controls it: who took it over, else its parent, else its own."""
+        if self.successor is not None:
+            return self.successor.owner
         return self.parameters.parent or self.id
+
+    @property
+    def stakes(self) -> dict[str, float]:
+        """Holders' parts (0-1) of the lab, its parent's included; empty after its end."""
+        return self.model.register.stakes(self.id)
 
     @property
     def active(self) -> bool:
@@ -151,6 +176,19 @@ class Lab(mesa.Agent):
         """A parent or a state pays its burn."""
         return self.parameters.ownership != "independent"
 
+    @property
+    def is_free(self) -> bool:
+        """A place for a new lab that nobody has taken."""
+        return self.parameters.entry == UNKNOWN_DATE and not self.proposed
+
+    def begin(self, known: float, run: float, origin: str) -> None:
+        """Founders come forward with what they know (OOM) and plan a first run (USD a year) of this size."""
+        p, budget = self.parameters, run * self.budget_per_run()
+        p.first_run, p.research_budget = run, budget
+        p.capability = self._hardware_oom(run * self._compute_per_usd()) + known
+        self.plan = Plan(budget=budget, capacity=run)
+        self.origin, self.proposed = origin, True
+
     def enter(self) -> list[ReleasedModel]:
         """Begin with the capability and the run of the first flagship; returns the models it opens with.
 
@@ -167,6 +205,39 @@ class Lab(mesa.Agent):
         for fresh in opening:
             fresh.knowledge = self.knowledge
         return opening
+
+    # ---- how it does
+
+    @property
+    def revenue_rate(self) -> float:
+        """Revenue of the last quarter, USD a year."""
+        return self.revenues[-1] * QUARTERS_PER_YEAR if self.revenues and self.status == ACTIVE else 0.0
+
+    def growth(self, usual: float) -> float:
+        """Growth of revenue over a year, as a fraction; the usual one before it has sold for a year."""
+        known = (
+            self.revenues[self.entry - self.model.first_quarter :]
+            if self.entry > self.model.first_quarter
+            else self.revenues
+        )
+        if len(known) <= QUARTERS_PER_YEAR or known[-1 - QUARTERS_PER_YEAR] <= 0.0:
+            return usual
+        return min(known[-1] / known[-1 - QUARTERS_PER_YEAR] - 1.0, FASTEST_GROWTH)
+
+    def services_rate_as(self, strategy: Strategy) -> float:
+        """USD of services per USD that users spend running its open weights; who turns to services sells the usual."""
+        own = self.parameters.services_rate
+        turned = strategy == "services" and self.parameters.strategy != "services"
+        return max(own, self.model.parameters.strategy.services_rate) if turned else own
+
+    def complement(self, tier: Tier) -> float:
+        """Worth of free models of a tier to its owner's other business today, USD a year."""
+        return self.parameters.tiers[tier].complement * self.model.trends.parent_cap
+
+    @property
+    def own_use(self) -> float:
+        """Worth of leading models of its own in its owner's products today, USD a year."""
+        return self.parameters.own_use * self.model.trends.parent_cap
 
     # ---- research
 
@@ -192,7 +263,7 @@ class Lab(mesa.Agent):
         cash = float(self.model.journal.cash[self.account]) + self.model.journal.credit(self.account)
         return max(0.0, cash / costs.planning_years + income + self.model.transfer_cap(self))
 
-    def _budget_per_run(self) -> float:
+    def budget_per_run(self) -> float:
         """R&D budget, USD a year, that carries one USD a year of final runs: its compute, energy and staff."""
         costs = self.model.parameters.costs
         return costs.research_compute_multiple / (1.0 - costs.staff_share - costs.energy_share)
@@ -200,8 +271,8 @@ class Lab(mesa.Agent):
     def make_plan(self) -> None:
         """Move the budget towards the wanted fraction of X*, by no more than a ratchet, within what it can pay."""
         costs = self.model.parameters.costs
-        per_run = self._budget_per_run()
-        wanted = max(self.parameters.target_share * self.model.trends.training_cost, costs.minimum_run) * per_run
+        per_run = self.budget_per_run()
+        wanted = max(self.target_run, costs.minimum_run) * per_run
         if self.model.parameters.switches.affordability:
             wanted = min(wanted, self.affordable_budget())
         lowest = self.plan.budget * costs.budget_cut
@@ -249,9 +320,12 @@ class Lab(mesa.Agent):
         mean = t.flagship_interval if tier == "flagship" else t.small_interval
         return release_chance(now - last, t.minimum_interval, mean)
 
-    def finish_run(self, tier: Tier, luck: float) -> ReleasedModel | None:
-        """The model of a run finished now, `luck` a standard normal; None if it would not beat what the lab serves."""
-        run = self.plan.run if self._leads(tier) and self.last_release else self.plan.last
+    def finish_run(self, tier: Tier, luck: float, openness: float) -> ReleasedModel | None:
+        """The model of a run finished now; None if it would not beat what the lab serves.
+
+        `luck` in training is a standard normal, `openness` (uniform in 0-1) decides a choice of licence.
+        """
+        run = self.plan.run if self.leads(tier) and self.last_release else self.plan.last
         oom = self._hardware_oom(run.compute)
         quality = self._capability(oom, tier, luck)
         serving = self.serving_cost_of(oom, tier)
@@ -259,14 +333,15 @@ class Lab(mesa.Agent):
         if rival is not None and quality <= rival.base_capability + RELEASE_GAIN:
             return None
         policy = self.parameters.tiers[tier]
+        licence = self.model.license_release(self, tier, quality, openness)
         return ReleasedModel(
             id=-1,
             lab=self.id,
             position=self.position,
             tier=tier,
-            licence=policy.licence,
-            api=policy.api or policy.licence == "closed",
-            private=policy.licence == "closed" and self.parameters.private_deployment,
+            licence=licence,
+            api=policy.api or licence == "closed",
+            private=licence == "closed" and self.parameters.private_deployment,
             compute_cost=self.model.parameters.regions[self.parameters.region].compute_cost,
             born=self.model.quarter,
             base_capability=quality,
@@ -277,7 +352,7 @@ class Lab(mesa.Agent):
             price=0.0,
         )
 
-    def _leads(self, tier: Tier) -> bool:
+    def leads(self, tier: Tier) -> bool:
         """Whether runs are made for this tier: flagships, or small models where the lab has no flagship."""
         return tier == "flagship" or "flagship" not in self.parameters.tiers
 
@@ -316,7 +391,12 @@ class Lab(mesa.Agent):
             return []
         draw = self.model.streams.generator(f"lab/{self.id}/release", self.model.quarter)
         ends, luck = draw.random(len(TIERS)), draw.standard_normal(len(TIERS))
-        done = [self.finish_run(tier, float(luck[i])) for i, tier in enumerate(TIERS) if ends[i] < chances[i]]
+        openness = draw.random(len(TIERS))
+        done = [
+            self.finish_run(tier, float(luck[i]), float(openness[i]))
+            for i, tier in enumerate(TIERS)
+            if ends[i] < chances[i]
+        ]
         return [fresh for fresh in done if fresh is not None]
 
     def add_model(self, fresh: ReleasedModel) -> None:
@@ -328,13 +408,12 @@ class Lab(mesa.Agent):
         self.record_run = max(self.record_run, fresh.run_usd)
         first = not self.last_release
         self.last_release[fresh.tier] = self.model.quarter
-        if self._leads(fresh.tier) and not first:
+        if self.leads(fresh.tier) and not first:
             self.plan.last, self.plan.run = self.plan.run, Run()
 
     def release_policy(self) -> str:
         """Licences by tier as text, flagship first; a tier it does not release is a dash."""
-        tiers = self.parameters.tiers
-        return "/".join([tiers[tier].licence if tier in tiers else "-" for tier in TIERS])
+        return "/".join([self.stance.get(tier, "-") for tier in TIERS])
 
     def own_conduct(self) -> float:
         """Its multiple of the best-response price; it undercuts only while a year's burn is at hand (deep pocket)."""

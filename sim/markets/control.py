@@ -1,20 +1,46 @@
-"""Who controls what, and who goes: for now, wind-down of labs beyond their credit limit."""
+"""Who controls what: distress, restructuring, sales of labs, their review, and the end of those nobody wants."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
-from sim.agents.lab import EXITED, Lab
-from sim.economics.finance import estate_waterfall
-from sim.quarters import QUARTERS_PER_YEAR
-from sim.records import Event
+from sim.agents.lab import Lab
+from sim.agents.strategy import position
+from sim.economics.merger import Review, Thresholds, bargained_price, relief_accepted, review
+from sim.economics.strategy import chance_within
+from sim.markets.estate import buy, hire_team, merge, wind_down
+from sim.markets.rounds import hold_round
+from sim.parameters import REGIONS, STRATEGIES
+from sim.quarters import DT, QUARTERS_PER_YEAR
 
 if TYPE_CHECKING:
     from sim.market import Market
 
-STAFF_SENIORITY, SUPPLIER_SENIORITY = 0, 1  # wages before suppliers
+MOST_DISTRUST = 0.5  # labs are not sold into regions that are distrusted more than this
+Kind = Literal["acquihire", "purchase", "merger"]
+
+
+def settle_control(market: Market) -> None:
+    """Distressed labs restructure and cut back; what is for sale finds a buyer or not; who is beyond credit ends."""
+    for lab in market.roster:
+        if lab.active and not lab.backed:
+            note_distress(market, lab)
+            if lab.distressed == 1:
+                restructure(market, lab)
+                paywall(market, lab)
+                pivot(market, lab)
+    sell_labs(market)
+    for lab in market.roster:
+        if lab.active and beyond_credit(market, lab):
+            fail(market, lab)
+
+
+# ---- distress
 
 
 def credit_limit(market: Market, lab: Lab) -> float:
@@ -30,51 +56,336 @@ def beyond_credit(market: Market, lab: Lab) -> bool:
     return market.journal.debt(lab.account) > credit_limit(market, lab)
 
 
-def exits(market: Market) -> None:
-    """Wind down every lab beyond its credit limit."""
+def note_distress(market: Market, lab: Lab) -> None:
+    """Count the quarters in which a lab that found no money is short of runway."""
+    refused = lab.round_failed and market.quarter - lab.last_ask <= market.parameters.capital.between_rounds
+    short = lab.runway_quarters() < market.parameters.control.distress_runway
+    lab.distressed = lab.distressed + 1 if short and refused else 0
+
+
+def restructure(market: Market, lab: Lab) -> None:
+    """Creditors forgive part of the debt if its holders put in new money, at a price that wipes much of them out."""
+    c, journal, debt = market.parameters.control, market.journal, market.journal.debt(lab.account)
+    if not market.parameters.switches.restructuring or debt <= 0.0:
+        return
+    worth, burn = market.outlook.value(lab, market.parameters), max(0.0, lab.accounts.burn) * QUARTERS_PER_YEAR
+    need = c.rescue_years * burn + (1.0 - c.relief) * debt
+    paid = rescuers(market, lab, need)
+    cash = max(0.0, float(journal.cash[lab.account]))
+    if not paid or need >= worth or not relief_accepted(debt, c.relief, cash, c.survival):
+        return
+    for creditor, owed in journal.claims(lab.account).items():
+        journal.forgive("debt_relief", lab.account, creditor, c.relief * owed)
+    pre_money = c.rescue_discount * worth
+    post = hold_round(market, lab, pre_money, paid, dict.fromkeys(paid, 0.0))
+    lab.distressed, lab.round_failed = 0, False
+    market.exits_and_rescues += market.subscale(lab)
+    said = (
+        f"debt of {debt:.3g} USD, {c.relief:.0%} of it forgiven; holders paid in {need:.3g} USD at {pre_money:.3g} "
+        f"before the money"
+    )
+    numbers = {
+        "debt_usd": debt,
+        "forgiven_usd": c.relief * debt,
+        "rescue_usd": need,
+        "pre_money_usd": pre_money,
+        "post_money_usd": post,
+        "burn_usd_per_year": burn,
+        "worth_usd": worth,
+    }
+    market.event("restructuring", lab.id, max(paid, key=lambda name: paid[name]), c.relief * debt, said, numbers)
+
+
+def rescuers(market: Market, lab: Lab, need: float) -> dict[str, float]:
+    """What each holder would pay of a rescue, USD, by stake; empty where holders cannot raise it."""
+    holders = {name: stake for name, stake in sorted(lab.stakes.items()) if name in market.investor}
+    whole = sum(holders.values())
+    paid = {name: need * stake / whole for name, stake in holders.items()} if whole > 0.0 else {}
+    able = all(amount <= market.investor[name].dry_powder for name, amount in paid.items())
+    return paid if able and need > 0.0 else {}
+
+
+def paywall(market: Market, lab: Lab) -> None:
+    """A distressed lab closes its flagship if closed weights would earn more today."""
+    if not market.parameters.switches.release_choice or lab.stance.get("flagship", "closed") == "closed":
+        return
+    flagship, p = lab.flagship(), market.parameters
+    if flagship is None or "flagship" in lab.decreed:
+        return
+    gap, rate = market.outlook.best - flagship.base_capability, lab.services_rate_as(lab.strategy)
+    opened, closed = (
+        market.outlook.earning(lab, "flagship", licence, gap, rate, p) for licence in (lab.stance["flagship"], "closed")
+    )
+    if closed <= opened:
+        return
+    before = lab.stance["flagship"]
+    lab.stance["flagship"] = "closed"
+    said = f"flagship: {before} -> closed, short of money: {closed:.3g} USD a year closed against {opened:.3g} open"
+    numbers = {"closed_usd_per_year": closed, "open_usd_per_year": opened, "runway_quarters": lab.runway_quarters()}
+    market.event("paywall", lab.id, "", 0.0, said, numbers)
+
+
+def pivot(market: Market, lab: Lab) -> None:
+    """A distressed lab gives up its place in the race for a cheaper one and cuts its research at once."""
+    if not market.parameters.switches.strategy_choice or lab.distressed == 0:
+        return
+    cheaper = STRATEGIES[STRATEGIES.index(lab.strategy) + 1 :]
+    if not cheaper:
+        return
+    seen = {s: position(market, lab, s) for s in cheaper}
+    best = max(cheaper, key=lambda s: (seen[s].earnings - seen[s].cost, STRATEGIES.index(s)))
+    cut, before = market.parameters.control.pivot_cut, lab.strategy
+    lab.strategy = best
+    lab.plan.budget *= cut
+    lab.plan.capacity *= cut
+    said = (
+        f"{before} -> {best}: runway of {lab.runway_quarters():.1f} quarters and no money found; research cut to "
+        f"{lab.plan.budget:.3g} USD a year"
+    )
+    numbers = {
+        "runway_quarters": lab.runway_quarters(),
+        "budget_usd_per_year": lab.plan.budget,
+        "expected_earnings_usd_per_year": seen[best].earnings,
+    }
+    market.event("pivot", lab.id, "", 0.0, said, numbers)
+
+
+# ---- sales of labs
+
+
+@dataclass(frozen=True)
+class Offer:
+    """A buyer's offer for a lab: price, what it is worth to the buyer, and what its holders get all told, USD."""
+
+    target: Lab
+    buyer: Lab
+    kind: Kind
+    price: float
+    worth: float
+    payoff: float
+
+
+def on_offer(market: Market) -> list[Lab]:
+    """Independent labs whose founders have given up, or that have been in distress for more than a quarter."""
+    return [lab for lab in market.roster if lab.active and not lab.backed and (lab.for_sale or lab.distressed > 1)]
+
+
+def sell_labs(market: Market) -> None:
+    """All offers for all labs at once; the best payoff goes first, a buyer makes one purchase a quarter."""
+    targets = on_offer(market)
+    if not targets:
+        return
+    shares = regional_shares(market)
+    offers = [offer for lab in targets for offer in offers_for(market, lab, targets)]
+    taken: set[str] = set()
+    for offer in sorted(offers, key=lambda o: (-o.payoff, o.target.id, o.buyer.id, o.kind)):
+        if offer.target.id in taken or offer.buyer.id in taken:
+            continue
+        if offer.kind != "acquihire" and blocked(market, offer, shares):
+            continue
+        taken |= {offer.target.id, offer.buyer.id}
+        conclude(market, offer)
+
+
+def offers_for(market: Market, lab: Lab, targets: list[Lab]) -> list[Offer]:
+    """What every able buyer offers for a lab: giants for the team or for all of it, labs for all of it in shares."""
+    s, found = market.parameters.switches, []
+    for buyer in market.active_labs:
+        if buyer in targets or not welcome(market, lab, buyer):
+            continue
+        if buyer.parameters.ownership == "giant":
+            if lab.valuation > market.parameters.control.reach or not wants_team(market, buyer):
+                continue
+            if s.acquihires:
+                found.append(team_offer(market, lab, buyer))
+            if s.mergers:
+                found.append(purchase_offer(market, lab, buyer, "purchase"))
+        elif s.mergers and can_buy(market, lab, buyer):
+            found.append(purchase_offer(market, lab, buyer, "merger"))
+    return [offer for offer in found if offer is not None]
+
+
+def welcome(market: Market, lab: Lab, buyer: Lab) -> bool:
+    """Whether neither region distrusts the other too much for a sale."""
+    regions, a, b = market.parameters.regions, lab.parameters.region, buyer.parameters.region
+    return max(regions[a].distrust.get(b, 0.0), regions[b].distrust.get(a, 0.0)) <= MOST_DISTRUST
+
+
+def wants_team(market: Market, giant: Lab) -> bool:
+    """Whether a giant is ready for a purchase this quarter."""
+    luck = market.streams.generator(f"treasury/{giant.owner}/appetite", market.quarter).random()
+    return bool(luck < chance_within(market.parameters.control.appetite, DT))
+
+
+def can_buy(market: Market, lab: Lab, buyer: Lab) -> bool:
+    """Whether an independent lab has the runway and the size to take another over."""
+    c = market.parameters.control
+    large = buyer.valuation >= c.buyer_size * max(lab.valuation, 1.0)
+    return not buyer.backed and large and buyer.runway_quarters() >= c.buyer_runway and not buyer.distressed
+
+
+def team_worth(market: Market, lab: Lab, buyer: Lab) -> float:
+    """What a team is worth to a buyer, USD: years of its pay, more or less by how badly it is needed."""
+    c = market.parameters.control
+    need = market.streams.generator(f"treasury/{buyer.owner}/need/{lab.id}", market.quarter).standard_normal()
+    return c.team_years * lab.staff_spending * math.exp(c.team_spread * float(need))
+
+
+def net_cash(market: Market, lab: Lab) -> float:
+    """Cash less debt, USD."""
+    return float(market.journal.cash[lab.account]) - market.journal.debt(lab.account)
+
+
+def least_price(market: Market, lab: Lab) -> float:
+    """What holders ask for the business beside its cash, USD; nothing any more in distress."""
+    if lab.distressed:
+        return 0.0
+    return market.parameters.control.reservation * max(lab.valuation, market.outlook.value(lab, market.parameters))
+
+
+def team_offer(market: Market, lab: Lab, giant: Lab) -> Offer | None:
+    """A licence fee for the team; holders keep what is left of the cash."""
+    worth = team_worth(market, lab, giant)
+    fee = bargained_price(worth, least_price(market, lab), market.parameters.control.seller_part)
+    if not math.isfinite(fee):
+        return None
+    return Offer(lab, giant, "acquihire", fee, worth, fee + max(0.0, net_cash(market, lab)))
+
+
+def purchase_offer(market: Market, lab: Lab, buyer: Lab, kind: Kind) -> Offer | None:
+    """A price for all of it: customers at the multiple of a business that does not grow, research saved, net cash."""
+    c, p = market.parameters.control, market.parameters
+    worth = p.capital.multiple_base * lab.revenue_rate + c.synergy * lab.plan.budget + net_cash(market, lab)
+    least = max(0.0, least_price(market, lab) + net_cash(market, lab))
+    price = bargained_price(worth, least, c.seller_part)
+    if not (math.isfinite(price) and price > 0.0):
+        return None
+    return Offer(lab, buyer, kind, price, worth, price)
+
+
+def conclude(market: Market, offer: Offer) -> None:
+    """Do what was agreed, and say why."""
+    lab, buyer, price = offer.target, offer.buyer, offer.price
+    a = lab.accounts
+    numbers = {
+        "price_usd": price,
+        "worth_to_buyer_usd": offer.worth,
+        "payoff_to_holders_usd": offer.payoff,
+        "valuation_usd": lab.valuation,
+        "cash_usd": float(market.journal.cash[lab.account]),
+        "debt_usd": market.journal.debt(lab.account),
+        "runway_quarters": lab.runway_quarters(),
+        "run_share_of_race": market.outlook.run_share(lab),
+        "revenue_over_cost": a.total_revenue / a.total_cost if a.total_cost > 0.0 else 0.0,
+        "quarters_in_distress": float(lab.distressed),
+    }
+    why = (
+        f"in distress for {lab.distressed} quarters"
+        if lab.distressed
+        else f"founders saw {numbers['run_share_of_race']:.0%} of the price of the race within reach and "
+        f"{numbers['revenue_over_cost']:.0%} of cost earned"
+    )
+    market.exits_and_rescues += market.subscale(lab)
+    if offer.kind == "acquihire":
+        hire_team(market, lab, buyer, price)
+        said = f"{why}; {buyer.owner} hires the team for a licence fee of {price:.3g} USD"
+        market.event("acquihire", lab.id, buyer.owner, price, said, numbers)
+        return
+    screen = market_screen(market, lab, buyer)
+    numbers |= {"hhi_before": screen.before, "hhi_after": screen.after, "hhi_change": screen.change}
+    if offer.kind == "purchase":
+        buy(market, lab, buyer, price)
+    else:
+        merge(market, lab, buyer, price)
+    said = f"{why}; {buyer.id} takes it over for {price:.3g} USD" + (" in shares" if offer.kind == "merger" else "")
+    market.event("merger", lab.id, buyer.id, price, f"{said}; HHI rises by {screen.change:.1f}", numbers)
+
+
+# ---- review
+
+
+def owner_shares(market: Market, spend: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Shares of API spend (0-1) by position of a representative lab of each owner; zeros where nothing is sold."""
+    first: dict[str, int] = {}
     for lab in market.roster:
-        if lab.active and beyond_credit(market, lab):
-            wind_down(market, lab)
+        first.setdefault(lab.owner, lab.position)
+    owner = [first[lab.owner] for lab in market.roster] + [len(market.roster)]
+    pooled = np.bincount(owner, spend, spend.size).astype(np.float64)
+    whole = float(pooled.sum())
+    return np.asarray(pooled / whole if whole > 0.0 else pooled)
 
 
-def wind_down(market: Market, lab: Lab) -> None:
-    """Settle the estate by seniority and close the books; closed models end, open weights live on without their lab."""
-    journal = market.journal
-    debt, limit, burn = journal.debt(lab.account), credit_limit(market, lab), lab.accounts.burn
-    claims = journal.claims(lab.account)
-    creditors = sorted(claims)
-    staff = market.account_of["staff"]
-    seniority = np.array([STAFF_SENIORITY if c == staff else SUPPLIER_SENIORITY for c in creditors])
-    owed = np.array([claims[c] for c in creditors])
-    estate = max(0.0, float(journal.cash[lab.account]))
-    recovered = estate_waterfall(estate, owed, seniority) if creditors else owed
-    for creditor, paid in zip(creditors, recovered, strict=True):
-        journal.recover(lab.account, creditor, float(paid))
-        journal.forgive("write_off", lab.account, creditor, journal.claims(lab.account).get(creditor, 0.0))
-    distribute(market, lab)
-    journal.close_account(lab.account)
-    lab.status = EXITED
-    lab.seat_share = 0.0
-    market.retire_models(lab)
-    if market.subscale(lab):
-        market.exits_and_rescues += 1
+def representative(market: Market, lab: Lab) -> int:
+    """Position under which an owner's labs are pooled."""
+    return next(x.position for x in market.roster if x.owner == lab.owner)
+
+
+def regional_shares(market: Market) -> dict[str, NDArray[np.float64]]:
+    """Owners' shares of API spend by region of the buyers."""
+    usage, labs = market.usage, len(market.roster) + 1
+    seller = market.catalogue.lab[usage.model]
+    region = market.population.enterprises.region[usage.enterprise].astype(np.int64)
+    spend = np.bincount(region * labs + seller, usage.api_spend, len(REGIONS) * labs).reshape(len(REGIONS), labs)
+    return {name: owner_shares(market, spend[i]) for i, name in enumerate(REGIONS)}
+
+
+def market_screen(market: Market, lab: Lab, buyer: Lab) -> Review:
+    """HHI of world API spend by owner before and after a merger of two owners."""
+    usage = market.usage
+    spend = np.bincount(market.catalogue.lab[usage.model], usage.api_spend, len(market.roster) + 1).astype(np.float64)
+    a, b = representative(market, lab), representative(market, buyer)
+    return review(owner_shares(market, spend), a, b, Thresholds(0.0, 0.0, 1.0))
+
+
+def blocked(market: Market, offer: Offer, shares: dict[str, NDArray[np.float64]]) -> bool:
+    """Whether a regulator forbids a merger: harm presumed in a region where both sell, unless the target would fail."""
+    if not market.parameters.switches.merger_review:
+        return False
+    lab, buyer = offer.target, offer.buyer
+    a, b = representative(market, lab), representative(market, buyer)
+    for name, rules in market.parameters.regions.items():
+        s = shares[name]
+        if s[a] <= 0.0 or s[b] <= 0.0 or (rules.failing_firm and lab.distressed):
+            continue
+        found = review(s, a, b, Thresholds(rules.merger_level, rules.merger_change, rules.merger_share))
+        if found.presumed_harmful:
+            say_blocked(market, offer, name, found)
+            return True
+    return False
+
+
+def say_blocked(market: Market, offer: Offer, region: str, found: Review) -> None:
+    """The regulator's numbers."""
+    said = (
+        f"{region}: HHI {found.before:.0f} -> {found.after:.0f} (+{found.change:.0f}), joint share {found.share:.0%}; "
+        f"{offer.buyer.id} had offered {offer.price:.3g} USD"
+    )
+    numbers = {
+        "hhi_before": found.before,
+        "hhi_after": found.after,
+        "hhi_change": found.change,
+        "joint_share": found.share,
+        "price_usd": offer.price,
+    }
+    market.event("blocked_merger", offer.target.id, offer.buyer.id, 0.0, said, numbers)
+
+
+# ---- the end
+
+
+def fail(market: Market, lab: Lab) -> None:
+    """Suppliers give no more credit: the lab is wound down."""
+    debt, limit, burn = market.journal.debt(lab.account), credit_limit(market, lab), lab.accounts.burn
+    market.exits_and_rescues += market.subscale(lab)
+    recovered = wind_down(market, lab)
     cause = (
         f"trade debt {debt:.4g} USD above the limit of {limit:.4g} USD at a burn of "
-        f"{burn * QUARTERS_PER_YEAR:.4g} USD a year; creditors recovered {float(recovered.sum()):.4g} USD"
+        f"{burn * QUARTERS_PER_YEAR:.4g} USD a year; creditors recovered {recovered:.4g} USD"
     )
-    market.records.event(Event(market.label, "winddown", lab.id, "", debt, cause))
-
-
-def distribute(market: Market, lab: Lab) -> None:
-    """What is left in an estate goes to the shareholders by stake, or to the parent or state."""
-    journal = market.journal
-    left = float(journal.cash[lab.account])
-    if left <= 0.0:
-        return
-    if not lab.stakes:
-        journal.pay("distribution", lab.account, market.account_of[f"treasury:{lab.parameters.parent or lab.id}"], left)
-        return
-    for name, stake in sorted(lab.stakes.items()):
-        if name in market.investor:
-            journal.pay("distribution", lab.account, market.investor[name].account, left * stake)
-    journal.pay("distribution", lab.account, market.rest_of_world, max(0.0, float(journal.cash[lab.account])))
+    numbers = {
+        "debt_usd": debt,
+        "credit_limit_usd": limit,
+        "burn_usd_per_year": burn * QUARTERS_PER_YEAR,
+        "recovered_usd": recovered,
+    }
+    market.event("winddown", lab.id, "", debt, cause, numbers)

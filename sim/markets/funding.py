@@ -1,19 +1,25 @@
-"""Where labs' money comes from: dated rounds and their repetition, and transfers from parents and states."""
+"""The market for money: labs short of runway ask, investors bid, every round of the quarter clears at once."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
-from sim.agents.lab import Lab
-from sim.economics.finance import dilute, post_money
-from sim.quarters import DT, QUARTERS_PER_YEAR, quarter_number
-from sim.records import Event
+from sim.agents.lab import NOT_ENTERED, Lab
+from sim.economics.valuation import Cleared, clear_round, conviction, inflow, mood_step, step_towards
+from sim.markets.rounds import hold_round
+from sim.quarters import DT, QUARTERS_PER_YEAR
 
 if TYPE_CHECKING:
     from sim.market import Market
+
+Floats = NDArray[np.float64]
+
+CREED = {"open": 1.0, "closed": -1.0}
 
 
 def transfer_cap(market: Market, lab: Lab) -> float:
@@ -39,82 +45,199 @@ def transfer(market: Market, lab: Lab, costs: float) -> None:
     lab.accounts.transfer = amount
 
 
-def fund(market: Market) -> None:
-    """The rounds of the quarter, lab by lab in order of id."""
-    if not market.parameters.switches.exogenous_rounds:
+# ---- investors' side: mood, new commitments, marks
+
+
+def move_mood(market: Market) -> None:
+    """Investors' log mood follows the industry's growth beyond the normal one, with news."""
+    c = market.parameters.capital
+    if not market.parameters.switches.mood:
         return
+    surprise = math.log1p(max(-0.9, market.outlook.growth)) - c.normal_growth
+    news = c.mood_luck * float(market.streams.generator("investors/news", market.quarter).standard_normal())
+    market.mood = mood_step(market.mood, surprise, c.mood_gain, c.mood_persistence, news)
+
+
+def raise_commitments(market: Market) -> None:
+    """Investors' own backers promise new money, the more the better the industry does."""
+    c, first = market.parameters.capital, market.industry_revenue[0]
+    index = market.industry_revenue[-1] / first if first > 0.0 else 1.0
+    climate = c.climate * math.exp(market.mood)
+    for investor in market.investor.values():
+        purse = investor.parameters.dry_powder
+        investor.uncalled *= math.exp(-DT / c.commitment_life)
+        investor.uncalled += inflow(purse, c.inflow, index, c.inflow_elasticity, climate, DT)
+
+
+def mark_books(market: Market) -> None:
+    """Marks of private labs follow what they are worth to somebody without convictions, in today's mood."""
+    c = market.parameters.capital
     for lab in market.roster:
-        if not lab.active:
-            continue
-        dated = [r for r in lab.parameters.rounds if quarter_number(r.quarter) == market.quarter]
-        for row in dated:
-            hold_round(market, lab, row.amount, row.pre_money, row.investors, row.credit_share)
-        if not dated and repetition_due(market, lab):
-            repeat_round(market, lab)
+        if lab.active and not lab.backed:
+            worth = market.outlook.value(lab, market.parameters) * math.exp(market.mood)
+            lab.valuation = step_towards(lab.valuation, worth, c.mark_speed) if worth > 0.0 else lab.valuation
 
 
-def repetition_due(market: Market, lab: Lab) -> bool:
-    """Whether the schedule repeats: after the last dated round (or entry), every so many quarters."""
-    if not lab.parameters.repeat_rounds or lab.parameters.ownership != "independent":
-        return False
-    dated = [quarter_number(r.quarter) for r in lab.parameters.rounds]
-    if dated and market.quarter <= max(dated):
-        return False
-    last = max(lab.last_round, lab.entry)
-    return market.quarter - last >= market.parameters.funding.repeat_interval
+# ---- labs' side
 
 
-def repeat_round(market: Market, lab: Lab) -> None:
-    """Money for a span of burn, scaled by how far API spending has grown since the lab's last round."""
-    f = market.parameters.funding
-    burn = max(0.0, lab.accounts.burn) * QUARTERS_PER_YEAR
-    before = lab.spend_at_last_round or market.api_spend
-    growth = market.api_spend / before if before > 0 else 1.0
-    amount = f.repeat_burn_years * burn * float(np.clip(growth, 1.0 / f.repeat_growth_cap, f.repeat_growth_cap))
-    if amount <= 0.0:
+@dataclass(frozen=True)
+class Ask:
+    """What a lab asks for and why: USD, its worth to somebody without convictions, planned burn and runway at it."""
+
+    lab: Lab
+    amount: float
+    worth: float
+    runway: float
+    burn: float
+
+
+def asks(market: Market) -> list[Ask]:
+    """Every lab that asks for money this quarter, in order of id: those short of runway, and founders of new labs."""
+    return [ask for lab in market.roster if (ask := ask_of(market, lab)) is not None]
+
+
+def ask_of(market: Market, lab: Lab) -> Ask | None:
+    """Burn for the target runway, and what research would grow by as far as shares can be sold for it.
+
+    None for who needs or gets no private money.
+    """
+    c = market.parameters.capital
+    if lab.proposed:
+        return first_ask(market, lab)
+    if lab.backed or not lab.active or market.quarter - lab.last_ask < c.between_rounds:
+        return None
+    burn = max(0.0, lab.accounts.burn * QUARTERS_PER_YEAR)
+    planned = burn + growth_of_research(market, lab)
+    cash = float(market.journal.cash[lab.account]) + market.journal.credit(lab.account)
+    runway = cash / planned * QUARTERS_PER_YEAR if planned > 0.0 else math.inf
+    if runway >= c.runway_trigger * QUARTERS_PER_YEAR:
+        return None
+    worth = market.outlook.value(lab, market.parameters)
+    short = market.journal.debt(lab.account) - cash
+    sellable = worth * math.exp(market.mood) * c.largest_dilution
+    amount = max(c.runway_target * burn + short, min(c.runway_target * planned + short, sellable))
+    return Ask(lab, amount, worth, runway, planned) if amount > 0.0 else None
+
+
+def growth_of_research(market: Market, lab: Lab) -> float:
+    """What the lab would spend more than today, USD a year, on average until the next round, on the way to its aim."""
+    c, costs = market.parameters.capital, market.parameters.costs
+    aim = max(lab.target_run, costs.minimum_run) * lab.budget_per_run()
+    path = lab.plan.budget * costs.budget_ratchet ** np.arange(1.0, c.runway_target / DT + 1.0)
+    return max(0.0, float(np.minimum(aim, path).mean()) - lab.plan.budget)
+
+
+def first_ask(market: Market, lab: Lab) -> Ask:
+    """A new lab asks for its first model and the target runway; the team alone is worth what giants pay for teams."""
+    burn = lab.plan.budget
+    amount = market.parameters.capital.runway_target * burn + lab.parameters.first_run
+    t, s = market.parameters.technology, market.parameters.switches
+    behind = max(0.0, market.outlook.best - lab.parameters.capability)
+    gap = behind * (1.0 - t.distillation * s.distillation)  # everybody distils
+    team = market.parameters.control.team_years * lab.staff_spending * s.acquihires
+    worth = market.outlook.option(gap, lab.plan.capacity / market.outlook.race, market.parameters) + team
+    return Ask(lab, amount, worth, 0.0, burn)
+
+
+# ---- bids
+
+
+def values(market: Market, wanted: list[Ask]) -> Floats:
+    """What each lab that asks is worth to each investor, USD, shape (investors, asks)."""
+    return np.exp(np.column_stack([_log_values(market, ask) for ask in wanted]))
+
+
+def _log_values(market: Market, ask: Ask) -> Floats:
+    """Worth of one lab, log USD, to every investor: conviction, distance, herd, mood and opinion tilt it."""
+    p, c, s, lab = market.parameters, market.parameters.capital, market.parameters.switches, ask.lab
+    investors = [investor.parameters for investor in market.investor.values()]
+    tilt = np.full(len(investors), math.log(max(ask.worth, 1.0)) + market.mood)  # of the lab with the money it asks for
+    if s.conviction:
+        theses, hedges = np.array([i.thesis for i in investors]), np.array([i.hedging for i in investors])
+        tilt += conviction(theses, CREED[lab.parameters.creed], hedges, c.conviction)
+    if s.herd:
+        tilt += c.herd * math.log(max(lab.last_demand, 1.0))
+    region = lab.parameters.region
+    tilt -= c.abroad * np.array([p.regions[i.region].distrust.get(region, 0.0) for i in investors])
+    tilt += c.home * np.array([i.kind == "sovereign" and i.region == region for i in investors])
+    opinions = market.streams.generator(f"lab/{lab.id}/opinions", market.quarter).standard_normal(len(investors))
+    return np.asarray(tilt + c.opinion * opinions)
+
+
+def bids(market: Market, worth: Floats) -> Floats:
+    """USD each investor offers each lab: part of its dry powder, split by what the labs are worth to it."""
+    ticket = market.parameters.capital.ticket
+    purse = np.array([i.dry_powder * i.parameters.risk_tolerance * ticket for i in market.investor.values()])
+    return np.asarray(purse[:, None] * worth / worth.sum(axis=1, keepdims=True))
+
+
+def hold_rounds(market: Market) -> None:
+    """All asks of the quarter, all bids, all rounds: everybody decides on the same state, then money moves."""
+    c = market.parameters.capital
+    move_mood(market)
+    raise_commitments(market)
+    mark_books(market)
+    wanted = asks(market)
+    if not wanted:
         return
-    holders = {name: stake for name, stake in sorted(lab.stakes.items()) if name in market.investor}
-    backers = holders or {name: 1.0 for name, i in sorted(market.investor.items()) if i.parameters.kind == "venture"}
-    if not backers:
-        return
-    whole = sum(backers.values())
-    shares = {name: stake / whole for name, stake in backers.items()}
-    hold_round(market, lab, amount, amount / f.repeat_dilution - amount, shares, 0.0)
+    worth = values(market, wanted)
+    before = np.maximum(0.0, worth - [ask.amount for ask in wanted])  # pre-money: the race costs what is asked for
+    offered = bids(market, worth)
+    rounds = [
+        clear_round(ask.amount, before[:, i], offered[:, i], c.largest_dilution, c.smallest_fill)
+        for i, ask in enumerate(wanted)
+    ]
+    for ask, cleared in zip(wanted, rounds, strict=True):
+        settle_round(market, ask, cleared)
 
 
-def hold_round(
-    market: Market, lab: Lab, amount: float, pre_money: float, shares: Mapping[str, float], credit_share: float
-) -> None:
-    """New money into a lab: investors call what they lack, pay in cash and credits, and the cap table is diluted."""
-    journal = market.journal
-    post = float(post_money(pre_money, amount))
-    for name, share in sorted(shares.items()):
-        investor = market.investor[name]
-        part = amount * share
-        credit = part * investor.compute_share(credit_share)
-        call = max(0.0, part - credit - investor.dry_powder)
-        journal.pay("capital_call", market.rest_of_world, investor.account, call)
-        journal.pay("equity", investor.account, lab.account, part - credit)
-        journal.grant_credit(investor.account, lab.account, credit)
-        investor.called += call
-        investor.invested += part
-        investor.granted += credit
-    sold = amount / post
-    names = sorted(lab.stakes)
-    kept = dilute(np.array([lab.stakes[n] for n in names]), sold)
-    lab.stakes = dict(zip(names, (float(x) for x in kept), strict=True))
-    for name, share in sorted(shares.items()):
-        lab.stakes[name] = lab.stakes.get(name, 0.0) + sold * share
-    for name in lab.stakes:
-        if name in market.investor:
-            market.investor[name].holdings[lab.id] = lab.stakes[name]
-    lab.valuation = post
-    lab.accounts.funding += amount
-    market.funding_so_far[lab.parameters.creed] += amount
-    lab.last_round = market.quarter
-    lab.spend_at_last_round = market.api_spend
-    lead = max(sorted(shares), key=lambda name: shares[name])
-    cause = (
-        f"pre-money {pre_money:.4g} USD, {sold:.1%} sold, burn {lab.accounts.burn * QUARTERS_PER_YEAR:.4g} USD a year"
+def settle_round(market: Market, ask: Ask, cleared: Cleared) -> None:
+    """Money and shares of one round, or its failure, with the numbers that decided."""
+    lab, names = ask.lab, list(market.investor)
+    lab.last_ask, lab.last_demand, lab.round_failed = market.quarter, cleared.coverage, cleared.failed
+    numbers = {
+        "ask_usd": ask.amount,
+        "runway_quarters": ask.runway,
+        "planned_burn_usd_per_year": ask.burn,
+        "worth_usd": ask.worth,
+        "pre_money_usd": cleared.pre_money,
+        "demand_over_ask": cleared.coverage,
+        "mood": math.exp(market.mood),
+    }
+    said = (
+        f"runway {ask.runway:.1f} quarters at a planned burn of {ask.burn:.3g} USD a year; asked {ask.amount:.3g} USD"
     )
-    market.records.event(Event(market.label, "round", lab.id, lead, amount, cause))
+    if cleared.failed:
+        market.event("failed_round", lab.id, "", 0.0, f"{said}; bids came to {cleared.coverage:.0%} of it", numbers)
+        if lab.status == NOT_ENTERED:
+            market.withdraw(lab)
+        return
+    if lab.status == NOT_ENTERED:
+        market.found(lab)
+    before = lab.valuation
+    paid = dict(zip(names, cleared.paid.tolist(), strict=True))
+    stakes_before = lab.stakes
+    part = market.parameters.capital.credit_part
+    in_compute = {name: part * i.parameters.pays_in_compute for name, i in market.investor.items()}
+    post = hold_round(market, lab, cleared.pre_money, paid, in_compute)
+    claim_revenue(market, lab, stakes_before)
+    numbers |= {"post_money_usd": post, "sold_fraction": cleared.amount / post, "marked_before_usd": before}
+    lead = max(names, key=lambda name: paid[name])
+    word = "down round, " if cleared.pre_money < before else ""
+    said += f"; {word}{cleared.amount:.3g} USD at {cleared.pre_money:.3g} before the money"
+    market.event("round", lab.id, lead, cleared.amount, said, numbers)
+
+
+def claim_revenue(market: Market, lab: Lab, before: dict[str, float]) -> None:
+    """Corporates with compute to give take a part of revenue with the stakes they buy, up to what a lab can promise."""
+    c = market.parameters.capital
+    for name, stake in lab.stakes.items():
+        investor = market.investor.get(name)
+        if investor is None or investor.parameters.kind != "corporate" or not investor.has_compute:
+            continue
+        room = c.revenue_claim_cap - sum(lab.claims.values())
+        bought = max(0.0, stake - before.get(name, 0.0))
+        added = min(max(0.0, room), c.revenue_claim * bought)
+        if added > 0.0:
+            lab.claims[name] = lab.claims.get(name, 0.0) + added

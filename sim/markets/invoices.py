@@ -163,9 +163,11 @@ def lab_invoices(market: Market, lab: Lab) -> list[tuple[str, int, float]]:
     ]
     rate = p.costs.interest_rate * DT
     invoices += [("interest", creditor, rate * owed) for creditor, owed in market.journal.claims(lab.account).items()]
-    claim = lab.parameters.revenue_share
-    if claim is not None and p.switches.revenue_shares:
-        invoices.append(("revenue_share", market.investor[claim.investor].account, claim.rate * accounts.total_revenue))
+    if p.switches.revenue_shares:
+        invoices += [
+            ("revenue_share", market.investor[name].account, rate * accounts.total_revenue)
+            for name, rate in sorted(lab.claims.items())
+        ]
     return [invoice for invoice in invoices if invoice[2] > 0.0]
 
 

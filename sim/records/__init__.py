@@ -6,6 +6,8 @@ and become data frames only when somebody asks, so that recording costs little b
 
 from __future__ import annotations
 
+import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -96,6 +98,11 @@ MARKET_COLUMNS: tuple[Column, ...] = (
         "products whose price the least believed elasticity binds",
         "count",
     ),
+    Column("hhi_change_mergers", "0-10,000", "change of hhi since last quarter by labs that came under one owner"),
+    Column("hhi_change_exits", "0-10,000", "change of hhi by what labs that exited no longer sell"),
+    Column("hhi_change_entry", "0-10,000", "change of hhi by new labs"),
+    Column("hhi_change_reallocation", "0-10,000", "change of hhi by buyers moving between the others"),
+    Column("investor_mood", "x", "what mood does to values: 1 in normal times"),
     Column("funding_usd", "USD per quarter", "new money from investors, compute credits included"),
     Column("total_lab_cash_usd", "USD", "cash of all labs at quarter end"),
     Column("identity_residual_usd", "USD", "largest residual of the accounting identities"),
@@ -149,7 +156,9 @@ LAB_COLUMNS: tuple[Column, ...] = (
     Column("flagship_serving_cost", "USD per Mtok", "cost of serving its flagship"),
     Column("brand", "logit", "brand stock"),
     Column("seat_share", "0-1", "share of the subscription market"),
-    Column("valuation_usd", "USD", "post-money value at its last round; null before the first"),
+    Column(
+        "valuation_usd", "USD", "mark: post-money at its last round, moved since towards what it is worth; null without"
+    ),
     Column("models_served", "count", "models in its catalogue", "count"),
 )
 
@@ -180,6 +189,36 @@ EVENT_COLUMNS: tuple[Column, ...] = (
     Column("counterparty", "-", "investor, acquirer, partner or model; empty where there is none", "text"),
     Column("amount_usd", "USD", "money moved; 0 where none was"),
     Column("cause", "-", "why, in numbers", "text"),
+    Column("numbers", "-", "the numbers the decision saw, as a JSON object; units are in their names", "text"),
+)
+
+INVESTOR_COLUMNS: tuple[Column, ...] = (
+    QUARTER_COLUMN,
+    Column("investor", "-", "investor id", "text"),
+    Column("kind", "-", "venture, corporate, parent or sovereign", "text"),
+    Column("dry_powder_usd", "USD", "cash and commitments not yet called"),
+    Column("called_usd", "USD", "drawn from its own backers so far"),
+    Column("invested_usd", "USD", "put into labs so far, compute credits included"),
+    Column("granted_usd", "USD", "the part of it in compute credits"),
+    Column("proceeds_usd", "USD", "received for shares so far"),
+    Column("marked_usd", "USD", "value of its stakes at the labs' marks"),
+)
+
+INVESTMENT_COLUMNS: tuple[Column, ...] = (
+    QUARTER_COLUMN,
+    Column("investor", "-", "investor id", "text"),
+    _LAB,
+    Column("creed", "-", "the lab's stated creed, open or closed", "text"),
+    Column("amount_usd", "USD", "paid for new shares, compute credits included"),
+    Column("credit_usd", "USD", "the part of it in compute credits"),
+)
+
+STAKE_COLUMNS: tuple[Column, ...] = (
+    QUARTER_COLUMN,
+    _LAB,
+    Column("holder", "-", "investor id, parent's id, founders", "text"),
+    Column("stake", "0-1", "part of the lab after the quarter, in quarters in which its cap table changed"),
+    Column("value_usd", "USD", "the stake at the lab's mark"),
 )
 
 COLUMNS: dict[str, tuple[Column, ...]] = {
@@ -188,6 +227,9 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
     "labs": LAB_COLUMNS,
     "funding": FUNDING_COLUMNS,
     "events": EVENT_COLUMNS,
+    "investors": INVESTOR_COLUMNS,
+    "investments": INVESTMENT_COLUMNS,
+    "stakes": STAKE_COLUMNS,
 }
 
 EVENT_KINDS: tuple[str, ...] = (
@@ -295,10 +337,17 @@ class Event:
     counterparty: str = ""
     amount_usd: float = 0.0
     cause: str = ""
+    numbers: str = "{}"
 
     def __post_init__(self) -> None:
         if self.kind not in EVENT_KINDS:
             raise ValueError(f"unknown event kind '{self.kind}'; known: {', '.join(EVENT_KINDS)}")
+
+
+def numbers_text(numbers: Mapping[str, float]) -> str:
+    """The numbers a decision saw as a JSON object, six digits each; what is not finite is null."""
+    kept = {name: float(f"{value:.6g}") if math.isfinite(value) else None for name, value in numbers.items()}
+    return json.dumps(kept)
 
 
 _NAMES: dict[str, tuple[str, ...]] = {table: tuple(c.name for c in columns) for table, columns in COLUMNS.items()}
@@ -342,7 +391,7 @@ class Records:
     def __init__(self, quarters: Sequence[str], keys: ShareKeys) -> None:
         self.quarters = tuple(quarters)
         self.keys = keys
-        self._rows: dict[str, list[tuple[Any, ...]]] = {"market": [], "labs": [], "funding": [], "events": []}
+        self._rows: dict[str, list[tuple[Any, ...]]] = {table: [] for table in COLUMNS if table != "shares"}
         self._shares = np.full((len(self.quarters), len(POPULATIONS), len(LENSES), len(keys)), np.nan)
         self._recorded = 0
 
@@ -358,10 +407,13 @@ class Records:
         """Record the quarter's funding. Raises KeyError naming a missing or unknown column."""
         self._rows["funding"].append(_row("funding", row))
 
+    def row(self, table: str, row: Mapping[str, Any]) -> None:
+        """Record a row of another table. Raises KeyError naming a missing or unknown column."""
+        self._rows[table].append(_row(table, row))
+
     def event(self, event: Event) -> None:
         """Record an event, in the order in which events happen."""
-        values = (event.quarter, event.kind, event.lab, event.counterparty, event.amount_usd, event.cause)
-        self._rows["events"].append(values)
+        self._rows["events"].append(tuple(getattr(event, name) for name in _NAMES["events"]))
 
     def share_block(self, block: NDArray[np.float64]) -> None:
         """Record the quarter's shares, 0-1, shape (population, lens, key); NaN where nothing is counted.

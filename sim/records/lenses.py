@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -85,6 +85,11 @@ class Yardstick:
         counted = by_stratum * self.counted
         by_region = counted.reshape(*counted.shape[:-1], len(self.segment), len(REGIONS))  # as strata are numbered
         return np.asarray(by_region.sum(axis=-1))
+
+    def owned_by(self, owners: Iterable[str]) -> Yardstick:
+        """The same measure after a change of hands; `owners` by the labs' positions."""
+        at = np.array([self.keys.position("owner", name) for name in owners], np.int64)
+        return self if np.array_equal(at, self.of_lab["owner"]) else replace(self, of_lab=self.of_lab | {"owner": at})
 
 
 def model_keys(catalogue: Catalogue, stick: Yardstick) -> dict[str, Ints]:

@@ -2,30 +2,34 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from statistics import median
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from sim.agents.lab import ACTIVE, Lab
+from sim.agents.lab import ACTIVE, EXITED, Lab
 from sim.markets.menu import API, EDGE, HOSTED, PRIVATE, SELF
-from sim.measures import concentration_ratio, effective_number, entropy, hhi
-from sim.parameters import WORKLOADS
+from sim.measures import concentration_ratio, effective_number, entropy, hhi, hhi_change_by_cause
+from sim.parameters import COMMUNITY, WORKLOADS
 from sim.population import EMPTY
 from sim.records import LENSES, POPULATIONS
 
 if TYPE_CHECKING:
     from sim.market import Market
 
+Block = np.ndarray[Any, np.dtype[np.float64]]
+
 MANY_MODELS = 5
 BEST_FLAGSHIPS = 3  # the posted flagship price is the median of this many
 
 
-def market_row(market: Market, block: np.ndarray[Any, np.dtype[np.float64]]) -> dict[str, Any]:
+def market_row(market: Market, block: Block) -> dict[str, Any]:
     """The quarter of the whole market; `block` are its shares."""
     row: dict[str, Any] = {"quarter": market.label}
     row |= _concentration(market, block)
+    row |= _hhi_change(market, block)
     row |= _technology(market)
     row |= _spending(market)
     row |= _buyers(market)
@@ -37,6 +41,7 @@ def market_row(market: Market, block: np.ndarray[Any, np.dtype[np.float64]]) -> 
         "subscale_exits_and_rescues": float(market.exits_and_rescues),
         "products": market.products,
         "products_at_price_floor": market.products_at_floor,
+        "investor_mood": math.exp(market.mood),
         "funding_usd": _sum(market, lambda lab: lab.accounts.funding),
         "total_lab_cash_usd": _sum(market, lambda lab: float(market.journal.cash[lab.account])),
         "identity_residual_usd": residual.residual if residual else 0.0,
@@ -48,7 +53,7 @@ def _sum(market: Market, value: Callable[[Lab], float]) -> float:
     return sum(value(lab) for lab in market.roster)
 
 
-def _concentration(market: Market, block: np.ndarray[Any, np.dtype[np.float64]]) -> dict[str, Any]:
+def _concentration(market: Market, block: Block) -> dict[str, Any]:
     keys = market.yardstick.keys
     everyone = block[list(POPULATIONS).index("all"), LENSES.index("api_spend")]
     owners = everyone[keys.index("owner")]
@@ -63,6 +68,33 @@ def _concentration(market: Market, block: np.ndarray[Any, np.dtype[np.float64]])
         "leader": keys.keys("owner")[int(np.argmax(owners))] if measured else "",
         "open_share": float(everyone[keys.position("openness", "open")]),
     }
+
+
+CAUSES = ("mergers", "exits", "entry", "reallocation")
+
+
+def _hhi_change(market: Market, block: Block) -> dict[str, Any]:
+    """The change of HHI since last quarter by cause; nan in the first."""
+    before, after, labs = market.last_standing, standing(market, block), market.roster
+    if before is None:
+        return {f"hhi_change_{cause}": float("nan") for cause in CAUSES}
+    exited = [lab.position for lab in labs if lab.status == EXITED and lab.successor is None]
+    entered = [lab.position for lab in labs if lab.entry == market.quarter]
+    split = hhi_change_by_cause(before.shares, after.shares, before.owners, after.owners, exited, entered)
+    return {f"hhi_change_{cause}": split[cause] for cause in CAUSES}
+
+
+class Standing(NamedTuple):
+    """Shares of API spend (0-1) and owners by the labs' positions, the community last."""
+
+    shares: np.ndarray[Any, np.dtype[np.float64]]
+    owners: tuple[str, ...]
+
+
+def standing(market: Market, block: Block) -> Standing:
+    """Who sold how much this quarter, under today's owners."""
+    everyone = block[list(POPULATIONS).index("all"), LENSES.index("api_spend")]
+    return Standing(everyone[market.yardstick.of_lab["lab"]], (*(lab.owner for lab in market.roster), COMMUNITY))
 
 
 def _technology(market: Market) -> dict[str, Any]:
@@ -182,7 +214,8 @@ def lab_rows(market: Market) -> Iterator[dict[str, Any]]:
     shelf = market.catalogue
     capability = dict(zip((m.id for m in shelf.models), shelf.capability.tolist(), strict=True))
     for lab in market.roster:
-        yield _lab_row(market, lab, capability)
+        if not (lab.is_free or lab.proposed):  # a place for a lab that nobody has founded
+            yield _lab_row(market, lab, capability)
 
 
 def _lab_row(market: Market, lab: Lab, capability: dict[int, float]) -> dict[str, Any]:
@@ -197,7 +230,7 @@ def _lab_row(market: Market, lab: Lab, capability: dict[int, float]) -> dict[str
         "region": lab.parameters.region,
         "owner": lab.owner,
         "ownership": lab.parameters.ownership,
-        "strategy": lab.parameters.strategy,
+        "strategy": lab.strategy,
         "status": lab.status,
         "release_policy": lab.release_policy(),
         "cash_usd": float(journal.cash[account]),
@@ -248,3 +281,54 @@ def funding_row(market: Market) -> dict[str, Any]:
         "open_share_of_private_funding": total["open"] / whole if whole > 0 else None,
         "parent_transfers_usd": _sum(market, lambda lab: lab.accounts.transfer),
     }
+
+
+def money_rows(market: Market) -> Iterator[tuple[str, Iterator[dict[str, Any]]]]:
+    """The tables of who paid for, holds and owns what, with their rows of the quarter."""
+    yield "investors", investor_rows(market)
+    yield "investments", investment_rows(market)
+    yield "stakes", stake_rows(market)
+
+
+def investor_rows(market: Market) -> Iterator[dict[str, Any]]:
+    """Each investor's quarter, in order of id."""
+    marked = dict.fromkeys(market.investor, 0.0)
+    for lab in market.roster:
+        for holder, stake in lab.stakes.items() if lab.valuation > 0.0 else ():
+            if holder in marked:
+                marked[holder] += stake * lab.valuation
+    for name, investor in market.investor.items():
+        yield {
+            "quarter": market.label,
+            "investor": name,
+            "kind": investor.parameters.kind,
+            "dry_powder_usd": investor.dry_powder,
+            "called_usd": investor.called,
+            "invested_usd": investor.invested,
+            "granted_usd": investor.granted,
+            "proceeds_usd": investor.proceeds,
+            "marked_usd": marked[name],
+        }
+
+
+def investment_rows(market: Market) -> Iterator[dict[str, Any]]:
+    """Money of the quarter by investor and lab."""
+    for name, investor in market.investor.items():
+        for made in investor.made:
+            yield {
+                "quarter": market.label,
+                "investor": name,
+                "lab": made.lab,
+                "creed": made.creed,
+                "amount_usd": made.amount,
+                "credit_usd": made.credit,
+            }
+
+
+def stake_rows(market: Market) -> Iterator[dict[str, Any]]:
+    """Cap tables that changed this quarter."""
+    for lab_id in sorted(market.changed_stakes):
+        lab = market.lab[lab_id]
+        for holder, stake in lab.stakes.items():
+            value = stake * lab.valuation
+            yield {"quarter": market.label, "lab": lab_id, "holder": holder, "stake": stake, "value_usd": value}

@@ -1,0 +1,67 @@
+"""What a lab expects of a position in the market, and choice with bounded rationality."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+FloatArray = NDArray[np.float64]
+
+
+def attraction(gap: ArrayLike, brand: ArrayLike, quality_weight: float, reach: ArrayLike = 1.0) -> FloatArray:
+    """Pull of an offer in the contest for a pool of profit: reach x exp(brand - quality weight x gap).
+
+    ``gap`` in OOM below the best (negative when ahead), ``brand`` in logit, ``reach`` the part of the market that may
+    buy it (0-1).
+    """
+    behind = np.asarray(gap, dtype=np.float64)
+    return np.asarray(np.asarray(reach) * np.exp(np.asarray(brand) - quality_weight * behind))
+
+
+def contest_share(own: ArrayLike, rivals: ArrayLike) -> FloatArray:
+    """Expected part of a pool: own / (own + rivals), the Tullock (1980) contest; 0 where nobody pulls."""
+    mine = np.asarray(own, dtype=np.float64)
+    whole = mine + np.asarray(rivals)
+    return np.where(whole > 0.0, mine / np.where(whole > 0.0, whole, 1.0), 0.0)
+
+
+def gap_at_run_share(gap: ArrayLike, run_share_now: ArrayLike, run_share: ArrayLike, copied: float) -> FloatArray:
+    """Gap to the best (OOM) that a lab expects when it changes its part of the price of the race.
+
+    Compute moves capability one for one in logs, less what distillation would have closed anyway (``copied``, 0-1).
+    """
+    now, then = np.asarray(run_share_now, dtype=np.float64), np.asarray(run_share, dtype=np.float64)
+    return np.asarray(np.asarray(gap) - (1.0 - copied) * np.log10(then / now))
+
+
+def choice_chances(values: ArrayLike, intensity: float) -> FloatArray:
+    """Logit chances (0-1) of options worth ``values`` (USD a year; -inf: out of reach), relative to the largest stake.
+
+    exp(intensity x value / max |value|): intensity 0 is a coin, infinity the best option (McKelvey, Palfrey 1995); the
+    scale makes chances free of the unit of money. Raises ValueError when nothing is within reach.
+    """
+    v = np.asarray(values, dtype=np.float64)
+    open_to_it = np.isfinite(v)
+    if not open_to_it.any():
+        raise ValueError("no option is within reach")
+    stake = float(np.abs(v[open_to_it]).max())
+    relative = np.where(open_to_it, v / stake if stake > 0.0 else 0.0, -np.inf)
+    weight = np.exp(intensity * (relative - relative[open_to_it].max()))
+    return np.asarray(weight / weight.sum())
+
+
+def giving_up_hazard(
+    run_share: ArrayLike, cover: ArrayLike, per_year: float, lost_race: float, safe_cover: float
+) -> FloatArray:
+    """Hazard per year that founders who still have cash look for a buyer: h (1 - f / lost race)+ (1 - safe x cover)+.
+
+    ``run_share`` f is the run they can afford over X*, ``cover`` revenue over cost; a lab that covers
+    1 / ``safe_cover`` of its cost goes on whatever the race does.
+    """
+    race = np.maximum(0.0, 1.0 - np.asarray(run_share, dtype=np.float64) / lost_race)
+    return np.asarray(per_year * race * np.maximum(0.0, 1.0 - safe_cover * np.asarray(cover, dtype=np.float64)))
+
+
+def chance_within(hazard_per_year: ArrayLike, years: float) -> FloatArray:
+    """Chance (0-1) that an event with a yearly hazard rate happens within a time: 1 - exp(-h t)."""
+    return np.asarray(-np.expm1(-np.asarray(hazard_per_year, dtype=np.float64) * years))

@@ -1,0 +1,123 @@
+"""What investors think a lab is worth, how much new money there is, and how a funding round clears."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+FloatArray = NDArray[np.float64]
+
+
+def revenue_multiple(growth: ArrayLike, base: float, elasticity: float, cap: float) -> FloatArray:
+    """Value over yearly revenue: base x (1 + growth) ^ elasticity, at most ``cap``.
+
+    ``growth`` is the revenue growth of the last year as a fraction (1.0: doubled), not below -1. Multiples of young
+    software companies rise more than in proportion to growth (Damodaran 2012, ch. 20).
+    """
+    factor = np.maximum(0.0, 1.0 + np.asarray(growth, dtype=np.float64))
+    return np.asarray(np.minimum(cap, base * factor**elasticity))
+
+
+def option_value(
+    prize: ArrayLike, gap: ArrayLike, run_share: ArrayLike, decay: float, run_elasticity: float
+) -> FloatArray:
+    """Value of staying in the race, USD: prize x exp(-decay gap) x min(1, run share) ^ elasticity (Dixit, Pindyck).
+
+    ``prize`` is what leading the industry is worth (USD), ``gap`` the distance to the best served model (OOM, at least
+    0), ``run_share`` the run the lab can afford over the trend price X*. Falls with both gaps.
+    """
+    behind = np.maximum(0.0, np.asarray(gap, dtype=np.float64))
+    afforded = np.clip(np.asarray(run_share, dtype=np.float64), 0.0, 1.0)
+    return np.asarray(np.asarray(prize) * np.exp(-decay * behind) * afforded**run_elasticity)
+
+
+def conviction(thesis: ArrayLike, creed: ArrayLike, hedging: ArrayLike, weight: float) -> FloatArray:
+    """Log tilt of an investor's value for a lab: weight x thesis x creed x (1 - hedging).
+
+    ``thesis`` from -1 (closed wins) to +1 (open wins), ``creed`` -1 for a closed lab and +1 for an open one; an
+    investor that hedges fully (1) backs both camps alike.
+    """
+    return np.asarray(weight * np.asarray(thesis, dtype=np.float64) * np.asarray(creed) * (1.0 - np.asarray(hedging)))
+
+
+def inflow(purse: float, per_year: float, revenue_index: float, elasticity: float, climate: float, dt: float) -> float:
+    """New commitments to an investor in ``dt`` years, USD: purse x rate x revenue index ^ elasticity x climate.
+
+    ``revenue_index`` is the industry's revenue over that of the first quarter; an elasticity above 1 lets money chase
+    success; ``climate`` is 1 in normal times, less in a funding winter.
+    """
+    return float(purse * per_year * revenue_index**elasticity * climate * dt)
+
+
+def weighted_median(values: ArrayLike, weights: ArrayLike) -> float:
+    """Smallest value at which half of the total weight is reached from below; nan without weight."""
+    v, w = np.asarray(values, dtype=np.float64), np.asarray(weights, dtype=np.float64)
+    order = np.argsort(v, kind="stable")
+    reached = np.cumsum(w[order])
+    if not reached.size or reached[-1] <= 0.0:
+        return math.nan
+    return float(v[order][np.searchsorted(reached, 0.5 * reached[-1])])
+
+
+@dataclass(frozen=True)
+class Cleared:
+    """A round after all bids: pre-money value (USD, nan without bids), what each bidder pays (USD, zeros when failed),
+    and demand at that price over the ask."""
+
+    pre_money: float
+    paid: FloatArray
+    coverage: float
+
+    @property
+    def amount(self) -> float:
+        """USD raised."""
+        return float(self.paid.sum())
+
+    @property
+    def failed(self) -> bool:
+        """Whether no money changed hands."""
+        return self.amount <= 0.0
+
+
+def clear_round(
+    ask: float, values: ArrayLike, bids: ArrayLike, largest_dilution: float, smallest_fill: float
+) -> Cleared:
+    """All bids for one lab at once: one price, the bid-weighted median of the bidders' values.
+
+    ``ask`` in USD; ``values`` (pre-money, USD) and ``bids`` (USD) one per investor. Who values the lab below the price
+    stays out; demand beyond the ask is cut pro rata. No more is sold than ``largest_dilution`` of the company; a round
+    that raises less than ``smallest_fill`` of the ask fails. Raises ValueError for a negative or non-finite amount.
+    """
+    v, b = np.asarray(values, dtype=np.float64), np.asarray(bids, dtype=np.float64)
+    if v.shape != b.shape or not (np.isfinite(v).all() and np.isfinite(b).all() and ask >= 0.0):
+        raise ValueError("ask, values and bids must be finite, and one value per bid")
+    if (v < 0.0).any() or (b < 0.0).any():
+        raise ValueError("values and bids must not be negative")
+    price = weighted_median(v, b)
+    nothing = np.zeros_like(b)
+    if not price > 0.0 or ask <= 0.0:
+        return Cleared(math.nan, nothing, 0.0)
+    willing = np.where(v >= price, b, 0.0)
+    demand = float(willing.sum())
+    raised = min(ask, demand, price * largest_dilution / (1.0 - largest_dilution))
+    if raised < smallest_fill * ask:
+        return Cleared(price, nothing, demand / ask)
+    return Cleared(price, willing * (raised / demand), demand / ask)
+
+
+def step_towards(level: float, target: float, speed: float) -> float:
+    """A level that closes the part ``speed`` (0-1) of the log distance to its target; the target when it has none."""
+    if level <= 0.0 or target <= 0.0:
+        return max(0.0, target)
+    return float(level * (target / level) ** speed)
+
+
+def mood_step(mood: float, surprise: float, gain: float, persistence: float, luck: float) -> float:
+    """Log mood of investors after a quarter: persistence x mood + gain x surprise + luck (first-order autoregression).
+
+    ``surprise`` is the industry's yearly log growth beyond the normal one; without it and luck mood fades to 0.
+    """
+    return persistence * mood + gain * surprise + luck

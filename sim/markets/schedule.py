@@ -1,0 +1,82 @@
+"""Exogenous funding: the dated rounds of the scenario and their repetition, the regime without a market for money."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from sim.agents.lab import Lab
+from sim.markets.rounds import hold_round
+from sim.parameters import Round
+from sim.quarters import QUARTERS_PER_YEAR, quarter_number
+
+if TYPE_CHECKING:
+    from sim.market import Market
+
+
+def hold_scheduled_rounds(market: Market) -> None:
+    """Rounds agreed before the first quarter; on a schedule all dated ones and their repetition."""
+    scheduled = market.parameters.switches.exogenous_rounds
+    for lab in market.roster:
+        if not lab.active:
+            continue
+        dated = dated_rounds(market, lab, scheduled)
+        for row in dated:
+            _hold(market, lab, row.amount, row.pre_money, row.investors, row.credit_share)
+        if scheduled and not dated and repetition_due(market, lab):
+            repeat_round(market, lab)
+
+
+def dated_rounds(market: Market, lab: Lab, scheduled: bool) -> list[Round]:
+    """The scenario's rounds of this lab and quarter: all of them on a schedule, else those agreed beforehand."""
+    today = [r for r in lab.parameters.rounds if quarter_number(r.quarter) == market.quarter]
+    agreed = market.parameters.switches.funding_market
+    return today if scheduled else [r for r in today if r.agreed and agreed]
+
+
+def repetition_due(market: Market, lab: Lab) -> bool:
+    """Whether the schedule repeats: after the last dated round (or entry), every so many quarters."""
+    if not lab.parameters.repeat_rounds or lab.parameters.ownership != "independent":
+        return False
+    dated = [quarter_number(r.quarter) for r in lab.parameters.rounds]
+    if dated and market.quarter <= max(dated):
+        return False
+    last = max(lab.last_round, lab.entry)
+    return market.quarter - last >= market.parameters.funding.repeat_interval
+
+
+def repeat_round(market: Market, lab: Lab) -> None:
+    """Money for a span of burn, scaled by how far API spending has grown since the lab's last round."""
+    f = market.parameters.funding
+    burn = max(0.0, lab.accounts.burn) * QUARTERS_PER_YEAR
+    before = lab.spend_at_last_round or market.api_spend
+    growth = market.api_spend / before if before > 0 else 1.0
+    amount = f.repeat_burn_years * burn * float(np.clip(growth, 1.0 / f.repeat_growth_cap, f.repeat_growth_cap))
+    if amount <= 0.0:
+        return
+    holders = {name: stake for name, stake in sorted(lab.stakes.items()) if name in market.investor}
+    backers = holders or {name: 1.0 for name, i in sorted(market.investor.items()) if i.parameters.kind == "venture"}
+    if not backers:
+        return
+    whole = sum(backers.values())
+    shares = {name: stake / whole for name, stake in backers.items()}
+    _hold(market, lab, amount, amount / f.repeat_dilution - amount, shares, 0.0)
+
+
+def _hold(
+    market: Market, lab: Lab, amount: float, pre_money: float, shares: Mapping[str, float], credit_share: float
+) -> None:
+    burn = lab.accounts.burn * QUARTERS_PER_YEAR
+    in_compute = {name: credit_share * market.investor[name].has_compute for name in shares}
+    post = hold_round(market, lab, pre_money, {name: amount * part for name, part in shares.items()}, in_compute)
+    lead = max(sorted(shares), key=lambda name: shares[name])
+    cause = f"pre-money {pre_money:.4g} USD, {amount / post:.1%} sold, burn {burn:.4g} USD a year"
+    numbers = {
+        "pre_money_usd": pre_money,
+        "post_money_usd": post,
+        "sold_fraction": amount / post,
+        "burn_usd_per_year": burn,
+    }
+    market.event("round", lab.id, lead, amount, cause, numbers)

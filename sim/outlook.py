@@ -1,0 +1,197 @@
+"""What everybody can see of the race and of the money in it, once a quarter: labs plan and investors bid on it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sim.agents.lab import FASTEST_GROWTH, Lab
+from sim.economics.strategy import attraction, contest_share
+from sim.economics.valuation import option_value, revenue_multiple
+from sim.parameters import REGIONS, TIERS, Licence, Parameters, Tier
+from sim.quarters import QUARTERS_PER_YEAR
+
+if TYPE_CHECKING:
+    from sim.market import Market
+
+Floats = NDArray[np.float64]
+
+CLOSED, OPEN = 0, 1
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """The state of the race. Money in USD a year.
+
+    `best` capability served, OOM; `race` the price of keeping up: final runs at X* or, when nobody pays that, those of
+    the leader; `revenue` and `growth` (yearly, fraction) of the industry, `prize` what leading it is worth (USD).
+    `margin` gross profit on first-party sales, `running` spending on running open weights and `pull` the attraction of
+    what is on sale, by tier and openness; `own_pull` the same by lab (position, tier, openness).
+    """
+
+    best: float
+    race: float
+    leading_run: float
+    revenue: float
+    growth: float
+    prize: float
+    margin: Floats
+    running: Floats
+    pull: Floats
+    own_pull: Floats
+    own_margin: Floats  # the part of `margin` of each lab (position, tier, openness)
+    best_open: Floats  # by lab position and tier: capability of the best open model of all others
+    reach: dict[str, float]
+
+    @classmethod
+    def of(cls, market: Market) -> Outlook:
+        """What this quarter's sales and catalogue show."""
+        c, p = market.catalogue, market.parameters
+        best, reach = float(c.capability.max(initial=0.0)), _reach(market)
+        leading = max((lab.plan.capacity for lab in market.active_labs), default=0.0)
+        trend = market.trends.training_cost
+        revenue, growth = sum(lab.revenue_rate for lab in market.roster), _growth(market)
+        own_pull, own_margin = _pulls(market, best, reach), _margins(market)
+        return cls(
+            best=best,
+            race=min(trend, leading) if leading > 0.0 else trend,
+            leading_run=leading,
+            revenue=revenue,
+            growth=growth,
+            prize=p.capital.option_weight * float(_multiple(growth, p)) * revenue,
+            margin=own_margin.sum(axis=0),
+            running=_running(market),
+            pull=own_pull.sum(axis=0),
+            own_pull=own_pull,
+            own_margin=own_margin,
+            best_open=np.column_stack([_best_open_of_others(market, t) for t in range(len(TIERS))]),
+            reach=reach,
+        )
+
+    def gap(self, lab: Lab) -> float:
+        """OOM between the best served model and the lab's best; infinite for a lab that serves nothing."""
+        return self.best - lab.best_capability if lab.models else math.inf
+
+    def run_share(self, lab: Lab) -> float:
+        """The lab's final runs over the price of keeping up."""
+        return lab.plan.capacity / self.race if self.race > 0.0 else 1.0
+
+    def value(self, lab: Lab, parameters: Parameters) -> float:
+        """Worth of a lab to somebody without convictions, USD: multiple of revenue plus the option on the race."""
+        worth = float(_multiple(lab.growth(self.growth), parameters)) * lab.revenue_rate
+        return worth + self.option(self.gap(lab), self.run_share(lab), parameters)
+
+    def option(self, gap: float, run_share: float, parameters: Parameters) -> float:
+        """Worth of a place in the race, USD."""
+        c = parameters.capital
+        if not math.isfinite(gap):
+            return 0.0
+        return float(option_value(self.prize, gap, run_share, c.option_gap_decay, c.option_run_elasticity))
+
+    def earned(self, lab: Lab) -> float:
+        """Gross profit on models as of the last quarter, USD a year: first-party sales, hosts' shares, services."""
+        revenue = lab.accounts.revenue
+        lines = revenue.get("hosted_revenue_share", 0.0) + revenue.get("services", 0.0)
+        return max(0.0, float(self.own_margin[lab.position].sum()) + QUARTERS_PER_YEAR * lines)
+
+    def contest(self, lab: Lab, tier: Tier, is_open: bool, gap: float, parameters: Parameters) -> float:
+        """Part (0-1) of what sellers of this tier and openness earn that a model this far behind would draw."""
+        t, o = TIERS.index(tier), OPEN if is_open else CLOSED
+        own = float(attraction(gap, lab.brand, parameters.strategy.quality_weight, self.reach[lab.parameters.region]))
+        rivals = max(0.0, float(self.pull[t, o] - self.own_pull[lab.position, t, o]))
+        return float(contest_share(own, rivals))
+
+    def earning(
+        self, lab: Lab, tier: Tier, licence: Licence, gap: float, services_rate: float, parameters: Parameters
+    ) -> float:
+        """Gross profit, USD a year, that a model this far behind is expected to earn under a licence.
+
+        Closed: part of the closed models' margins. Open: part of the margins on open first-party sales, and the
+        share of hosts' sales and the services (`services_rate`) that users of its weights pay for.
+        """
+        t = TIERS.index(tier)
+        if licence == "closed":
+            return max(0.0, float(self.margin[t, CLOSED])) * self.contest(lab, tier, False, gap, parameters)
+        share = self.contest(lab, tier, True, gap, parameters)
+        services = services_rate + parameters.hosting.host_revenue_share
+        sold = max(0.0, float(self.margin[t, OPEN]))
+        return share * (sold + parameters.switches.services * services * float(self.running[t]))
+
+
+def _multiple(growth: float, p: Parameters) -> Floats:
+    c = p.capital
+    return revenue_multiple(growth, c.multiple_base, c.multiple_elasticity, c.multiple_cap)
+
+
+def _reach(market: Market) -> dict[str, float]:
+    """Part of all API spend (0-1) that may go to labs of each region, less buyers' distrust."""
+    p, region = market.parameters, market.population.enterprises.region
+    spend = np.bincount(region[market.usage.enterprise], market.usage.api_spend, len(REGIONS))
+    whole = float(spend.sum())
+    weight = spend / whole if whole > 0.0 else np.full(len(REGIONS), 1.0 / len(REGIONS))
+    buyers = [p.regions[name] for name in REGIONS]
+    return {
+        home: sum(
+            float(weight[i]) * (1.0 - buyer.distrust.get(home, 0.0)) * (not buyer.banned.get(home, False))
+            for i, buyer in enumerate(buyers)
+        )
+        for home in REGIONS
+    }
+
+
+def _by_cell(market: Market, values: Floats) -> Floats:
+    """Sums of a number of each model in the catalogue by lab position, tier and openness."""
+    c, labs = market.catalogue, len(market.roster) + 1
+    cell = (c.lab * 2 + c.tier) * 2 + c.is_open
+    return np.bincount(cell, values, labs * 4).astype(np.float64).reshape(labs, 2, 2)
+
+
+def _pulls(market: Market, best: float, reach: dict[str, float]) -> Floats:
+    """Attraction of what each lab has on sale by tier and openness; superseded models count no more."""
+    c, weight = market.catalogue, market.parameters.strategy.quality_weight
+    home = np.array([reach[REGIONS[region]] for region in market.home_regions])
+    brand = np.array([lab.brand for lab in market.roster] + [0.0])
+    on_sale = np.array([not m.superseded for m in c.models]) & (c.is_open | (c.price > 0.0))
+    return _by_cell(market, on_sale * attraction(best - c.capability, brand[c.lab], weight, home[c.lab]))
+
+
+def _margins(market: Market) -> Floats:
+    """Gross profit on each lab's first-party sales by tier and openness, USD a year."""
+    c, usage = market.catalogue, market.usage
+    sold = np.bincount(usage.model, usage.first_party, len(c.models))
+    tokens = np.bincount(usage.model, usage.tokens * usage.first_hand, len(c.models))
+    return _by_cell(market, QUARTERS_PER_YEAR * (sold - tokens * c.serving))
+
+
+def _running(market: Market) -> Floats:
+    """What users pay hosts and others to run open weights, USD a year by tier."""
+    c, usage = market.catalogue, market.usage
+    paid = np.bincount(usage.model, usage.hosting + usage.own_running, len(c.models)) * c.is_open
+    return QUARTERS_PER_YEAR * np.bincount(c.tier, paid, len(TIERS)).astype(np.float64)
+
+
+def _best_open_of_others(market: Market, tier: int) -> Floats:
+    """Capability (OOM) of the best open model of a tier by anybody else, by lab position; -inf where there is none."""
+    c, labs = market.catalogue, len(market.roster) + 1
+    at = c.is_open & (c.tier == tier)
+    best = np.full(labs, -np.inf)
+    np.maximum.at(best, c.lab[at], c.capability[at])
+    first = int(best.argmax())
+    others = np.full(labs, best[first])
+    others[first] = np.delete(best, first).max(initial=-np.inf)
+    return others
+
+
+def _growth(market: Market) -> float:
+    """Yearly growth of the industry's revenue, from at most a year of quarters."""
+    path = market.industry_revenue
+    if len(path) < 2 or path[0] <= 0.0:
+        return math.expm1(market.parameters.demand.budget_growth)
+    back = min(QUARTERS_PER_YEAR, len(path) - 1)
+    before = path[-1 - back]
+    yearly = (path[-1] / before) ** (QUARTERS_PER_YEAR / back) - 1.0 if before > 0.0 else 0.0
+    return min(FASTEST_GROWTH, yearly)
