@@ -35,7 +35,17 @@ from analysis.canvas import (
     years,
 )
 from analysis.palette import GRID, INK, LABS, MUTED, OPENNESS, SERIES, ink, on
-from analysis.reading import caption, dollars, in_words, lab_names, percent, percent_axis, seeds_of, table_or_empty
+from analysis.reading import (
+    caption,
+    dollars,
+    has_table,
+    in_words,
+    lab_names,
+    percent,
+    percent_axis,
+    seeds_of,
+    table_or_empty,
+)
 from sim.runs.results import Run
 
 QUARTER = 0.25  # of a year
@@ -511,7 +521,9 @@ def funding(result: Run) -> Figure:
         f"Investors put {dollars(total)} into labs by {result.quarters[-1]}, {percent(opened / total)} of it into "
         "those of open creed"
         if total > 0
-        else f"Nobody invested from {result.quarters[0]} to {result.quarters[-1]}",
+        else f"Nobody invested from {result.quarters[0]} to {result.quarters[-1]}"
+        if has_table(result, "investments")
+        else "The run did not record who invested",
         "New money by calendar year, nominal US dollars; above by investor, below by the stated creed of the lab; "
         + (f"mean of {seeds} seeds, whiskers: 10-90 % of seeds" if seeds > 1 else "one seed: no whiskers"),
         (f"{percent(credit / total)} of it was paid in compute credits. " if total > 0 else "")
@@ -598,7 +610,9 @@ def ownership(result: Run) -> Figure:
     rows = [max(min(OWNED_ROWS, table["lab"].nunique()), 3) for table in held]
     figure, panels = new_page(len(dates), 1, height=2.3 + 0.24 * sum(rows))
     words = Words(
-        _ownership_title(held[-1], names, dates[-1]),
+        _ownership_title(held[-1], names, dates[-1])
+        if has_table(result, "stakes")
+        else "The run did not record who owns its labs",
         f"Stakes in labs with shareholders, % of equity, seed {seed}; right: value at the last change of the cap table",
         f"The {OWNED_ROWS} most valuable active labs. {_wholly_owned(labs, held[-1], dates[-1], names)}"
         "Another seed gives another history.",

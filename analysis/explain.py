@@ -10,6 +10,7 @@ import difflib
 import json
 import math
 import re
+import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -21,7 +22,7 @@ import pyarrow.parquet as pq
 from analysis.reading import dollars
 from sim.quarters import quarter_label, quarter_number
 from sim.records import COLUMNS
-from sim.runs.folder import FolderError, read_manifest
+from sim.runs.folder import RESOLVED, FolderError, read_manifest
 
 Number = float | str | bool | None
 Numbers = dict[str, Number]
@@ -128,7 +129,7 @@ class Ending:
 
 @dataclass(frozen=True)
 class Story:
-    """A lab's story in one replication. names: of the labs, by id."""
+    """A lab's story in one replication. names: of labs and investors, by id."""
 
     replication: int
     head: Head
@@ -154,7 +155,7 @@ class Moment:
 
 
 def read_tables(folder: Path) -> dict[str, pd.DataFrame]:
-    """The tables of a run folder that a story needs; those that the run did not write are left out.
+    """The tables of a run folder that a story needs, names of investors among them; those not written are left out.
 
     Raises FolderError for what is no finished run folder and ExplainError when labs or events were not kept.
     """
@@ -173,9 +174,18 @@ def read_tables(folder: Path) -> dict[str, pd.DataFrame]:
         if (folder / "shares.parquet").exists():
             wanted = [("by", "==", "lab"), ("lens", "==", "api_spend"), ("population", "==", "all")]
             tables["shares"] = pq.read_table(folder / "shares.parquet", filters=wanted).to_pandas()
+        tables["names"] = _investor_names(folder / RESOLVED)
     except (OSError, ValueError) as error:
         raise FolderError(f"{folder} is damaged: {error}") from error
     return tables
+
+
+def _investor_names(path: Path) -> pd.DataFrame:
+    """Investors' ids and names from the resolved scenario, where it has them: columns id, name."""
+    tree = tomllib.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    entries = {key: entry.get("name", key) for key, entry in tree.get("investors", {}).items()}
+    plain = {key: name["value"] if isinstance(name, dict) else name for key, name in entries.items()}
+    return pd.DataFrame({"id": list(plain), "name": list(plain.values())}, dtype="str")
 
 
 def _one(tables: Mapping[str, pd.DataFrame], lab: str, replication: int | None) -> tuple[int, pd.DataFrame]:
@@ -296,7 +306,7 @@ def _steps(
         numbers = numbers_of(row.get("numbers"))
         if row["kind"] == "release" and quarter in rows.index:
             numbers = _on_offer(rows.loc[quarter]) | numbers
-        what = _what(WHAT if mine else AS_BUYER, row, names, numbers)
+        what = _what(WHAT if mine else AS_BUYER, row, names)
         cause, other = str(row["cause"] or ""), str(row["counterparty"] if mine else row["lab"])
         before, after = _around(quarter, states)
         amount = float(row["amount_usd"])
@@ -311,16 +321,15 @@ def _on_offer(row: pd.Series[Any]) -> Numbers:
 
 
 def _names(tables: Mapping[str, pd.DataFrame]) -> dict[str, str]:
-    """Ids and names for people of the labs."""
+    """Names for people of labs and, where known, of investors, by id; one that is both is called as its lab."""
     labs = tables["labs"].drop_duplicates("lab")
-    return dict(zip(labs["lab"], labs["name"], strict=True))
+    others = tables.get("names", pd.DataFrame({"id": [], "name": []}))
+    return dict(zip([*others["id"], *labs["lab"]], [*others["name"], *labs["name"]], strict=True))
 
 
-def _what(words: Mapping[str, str], row: Mapping[str, Any], names: Mapping[str, str], numbers: Numbers) -> str:
+def _what(words: Mapping[str, str], row: Mapping[str, Any], names: Mapping[str, str]) -> str:
     if row["kind"] == "release":
-        capability = numbers.get("capability_oom")
-        reach = f" of {value_text('capability_oom', capability)}" if isinstance(capability, float) else ""
-        return f"released {row['counterparty'] or 'a model'}{reach}"
+        return f"released {row['counterparty'] or 'a model'}"
     text = words.get(row["kind"], row["kind"].replace("_", " "))
     who, amount = str(row["counterparty"] or ""), float(row["amount_usd"])
     if not who:
@@ -534,7 +543,7 @@ def head_text(head: Head, replication: int) -> str:
 def step_lines(step: Step, width: int = 110) -> list[str]:
     """A step in up to four lines: what, why, the numbers it saw, what followed."""
     when = step.quarter if step.quarter == step.last_quarter else f"{step.quarter} to {step.last_quarter}"
-    lines = [f"{when}  {step.what}" + (f": best {_best(step)}" if step.kind == "release" and step.count > 1 else "")]
+    lines = [f"{when}  {step.what}" + (f"; {_best(step)}" if step.kind == "release" else "")]
     if step.cause and step.kind != "release":
         lines += _wrapped(f"why: {step.cause.rstrip('.')}.", width)
     if step.numbers and step.kind != "release":
@@ -544,8 +553,9 @@ def step_lines(step: Step, width: int = 110) -> list[str]:
 
 def _best(step: Step) -> str:
     """The best capability and the licences of several releases, as far as they are known."""
-    known = [value_text("capability_oom", step.numbers["capability_oom"])] if "capability_oom" in step.numbers else []
-    known += [f"licence {step.numbers['licence']}"] if step.numbers.get("licence") else []
+    level = step.numbers.get("capability_oom")
+    known = [] if level is None else [f"best model {value_text('capability_oom', level)}"]
+    known += [f"flagship/small weights {step.numbers['licence']}"] if step.numbers.get("licence") else []
     return ", ".join(known) or "capability not on record"
 
 

@@ -27,12 +27,20 @@ def shares_of(result: Run, lens: str, by: str, population: str = "all") -> tuple
     return list(wide.columns), np.moveaxis(wide.to_numpy(dtype=np.float64).reshape(shape), 0, 2)
 
 
+def has_table(result: Run, name: str) -> bool:
+    """Whether the run has this table; an earlier version may not have kept it."""
+    try:
+        result.table(name)
+    except (KeyError, ValueError):
+        return False
+    return True
+
+
 def table_or_empty(result: Run, name: str, columns: Sequence[str]) -> pd.DataFrame:
     """A table of the run; one of these columns without a row when the run does not have it."""
-    try:
+    if has_table(result, name):
         return result.table(name)
-    except (KeyError, ValueError):
-        return pd.DataFrame({column: pd.Series(dtype=_dtype(column)) for column in columns})
+    return pd.DataFrame({column: pd.Series(dtype=_dtype(column)) for column in columns})
 
 
 def _dtype(column: str) -> str:

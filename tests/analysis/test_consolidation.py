@@ -6,6 +6,7 @@ import matplotlib
 import numpy as np
 import pandas as pd
 import pytest
+from fake_consolidation import WiderRun
 from matplotlib.colors import to_hex
 
 from analysis import consolidation, plots
@@ -79,14 +80,27 @@ def test_a_history_without_exits_is_drawn_and_told(name, quiet):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("funding", "no investment was recorded"),
-        ("ownership", "no cap table was recorded"),
+        ("funding", "The run did not record who invested"),
+        ("ownership", "The run did not record who owns its labs"),
         ("hhi_causes", "no split of the change of HHI"),
     ],
 )
 def test_what_was_not_recorded_is_said(name, message, several):
-    """A run of an earlier version. Kills: a KeyError for a table or column, a zero drawn for what is unknown."""
-    assert message in words(drawn(several, name))
+    """A run of an earlier version. Kills: a KeyError for a table or column, a zero told for what is unknown."""
+    market = several.table("market")
+    old = market.drop(columns=[column for column in market if column.startswith("hhi_change")])
+    tables = {table: several.table(table) for table in ("labs", "funding", "events")} | {"market": old}
+    said = words(drawn(WiderRun(several.scenario, several.seeds, tables, several.cube, several.info), name))
+    assert message in said and "Nobody invested" not in said and "No investor holds" not in said
+
+
+@pytest.mark.parametrize(
+    ("name", "message"), [("funding", "Nobody invested from"), ("ownership", "No investor holds a stake")]
+)
+def test_nothing_recorded_is_not_nothing_known(name, message, controlled):
+    """Kills: a run in which nobody invested taken for one that did not record it."""
+    none = {table: controlled.table(table)[:0] for table in ("investments", "stakes")}
+    assert message in words(drawn(with_table(controlled, **none), name))
 
 
 # ---- timeline and runway ----

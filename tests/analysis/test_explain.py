@@ -166,7 +166,7 @@ def test_releases_between_decisions_are_one_line(tables):
     row = [replace(base, count=1, numbers={"capability_oom": x, "licence": f"closed/{x > 2}"}) for x in levels]
     (folded,) = explain.fold_releases(row)
     assert folded.count == 3 and folded.numbers == {"capability_oom": 2.5, "licence": "closed/False, closed/True"}
-    assert "made 3 releases: best 2.5 OOM" in explain.step_lines(folded)[0]
+    assert "made 3 releases; best model 2.5 OOM, flagship/small weights closed/F" in explain.step_lines(folded)[0]
 
 
 def test_best_capability_comes_from_the_labs_when_the_event_does_not_tell_it(tables):
@@ -309,6 +309,7 @@ def test_tables_are_read_from_a_folder(several, tmp_path):
     folder = several.save(tmp_path / "run")
     tables = explain.read_tables(folder)
     assert {"labs", "events", "shares"} <= set(tables)
+    assert explain._names(tables)["a16z"] == "Andreessen Horowitz" and explain._names(tables)["nvidia"] == "Nvidia"
     story = explain.story(tables, "stability", 5)
     assert story.ending.kind == "winddown" and story.ending.quarter == "2024Q4"
     state = story.steps[-1].before
