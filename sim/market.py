@@ -572,14 +572,25 @@ class Market(mesa.Model):
         counts = counts.reshape(segments, labs)
         whole = np.cumsum(counts, axis=1)[:, -1:]  # in order of labs: one more empty lab must not move the last bit
         self.peers = counts / np.where(whole > 0.0, whole, 1.0)
-        count = self.population.enterprises.count
-        spend = np.bincount(lab * count + usage.enterprise, usage.spend, labs * count).reshape(labs, count)
-        spend[-1] = 0.0  # nobody depends on the community
-        total = spend.sum(axis=0)
-        dependence = (spend / np.where(total > 0.0, total, 1.0)).astype(np.float32)
-        dislike = np.float32(self.parameters.demand.dependence * self.parameters.switches.dependence)
-        self.standing = self.tastes - dislike * dependence  # of labs with buyers: (labs, enterprises)
+        self.standing = self._standing(lab)
         self.outlook = Outlook.of(self)
+
+    def _standing(self, lab: Ints) -> NDArray[np.float32]:
+        """Lasting tastes less the dislike of depending on one vendor, logit, shape (labs, enterprises).
+
+        `lab` is whose model each entry of the usage runs. Nobody depends on the community.
+        """
+        usage, count = self.usage, self.population.enterprises.count
+        sellers, seller = np.unique(lab, return_inverse=True)
+        spend = np.bincount(seller * count + usage.enterprise, usage.spend, sellers.size * count)
+        spend = spend.reshape(sellers.size, count)[sellers < len(self.roster)]
+        total = spend.sum(axis=0)
+        dislike = self.parameters.demand.dependence * self.parameters.switches.dependence
+        standing = self.tastes.copy()
+        standing[sellers[sellers < len(self.roster)]] -= (spend * (dislike / np.where(total > 0.0, total, 1.0))).astype(
+            np.float32
+        )
+        return standing
 
     # ---- 6, 7 money and control
 

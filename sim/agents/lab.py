@@ -7,6 +7,8 @@ from math import exp
 from typing import TYPE_CHECKING
 
 import mesa
+import numpy as np
+from numpy.typing import NDArray
 
 from sim.economics.costs import serving_cost
 from sim.economics.technology import capability, effective_compute_oom, research_drift
@@ -128,13 +130,21 @@ class Lab(mesa.Agent):
         self.origin = ""  # the lab its founders left
         self.last_ask = self.entry - NEVER
         self.round_failed = False
-        self.last_relief = self.entry - NEVER
+        self._fortunes: dict[str, NDArray[np.floating]] = {}
         self.last_demand = 1.0  # bids for its last round over the ask
         self.distressed = 0  # quarters in a row
         self.record_run = 0.0
         self.revenues: list[float] = []
         self.last_round = -1
         self.spend_at_last_round = 0.0
+
+    def fortune(self, purpose: str) -> float:
+        """The lab's uniform draw (0-1) of this quarter for a purpose; one stream holds those of all quarters."""
+        if purpose not in self._fortunes:
+            market = self.model
+            quarters = market.last_quarter - market.first_quarter + 1
+            self._fortunes[purpose] = market.streams.block(f"lab/{self.id}/{purpose}", 0, quarters, np.float64)
+        return float(self._fortunes[purpose][self.model.quarter - self.model.first_quarter])
 
     # ---- who it is
 

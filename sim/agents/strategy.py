@@ -50,11 +50,12 @@ def target_run(market: Market, lab: Lab, strategy: Strategy) -> float:
 
 def positions(market: Market, lab: Lab) -> list[Position]:
     """Every strategy beside the others, before the cost of changing."""
-    return [position(market, lab, strategy) for strategy in STRATEGIES]
+    known = experience(market, lab)
+    return [position(market, lab, strategy, known) for strategy in STRATEGIES]
 
 
-def position(market: Market, lab: Lab, strategy: Strategy) -> Position:
-    """What a strategy would bring and cost a year, over the planning horizon."""
+def position(market: Market, lab: Lab, strategy: Strategy, known: float) -> Position:
+    """What a strategy would bring and cost a year, over the planning horizon; `known` is its experience so far."""
     p, s, outlook = market.parameters, market.parameters.strategy, market.outlook
     per_run = lab.budget_per_run()
     wanted = max(target_run(market, lab, strategy), p.costs.minimum_run)
@@ -65,7 +66,7 @@ def position(market: Market, lab: Lab, strategy: Strategy) -> Position:
         return Position(strategy, run, run * per_run, 0.0, 0.0, -math.inf)
     gap = expected_gap(market, lab, run)
     later = (1.0 + max(0.0, outlook.growth)) ** (s.horizon / 2.0)
-    sold = experience(market, lab) * selling(market, lab, strategy, gap) + seat_profit(market, lab, gap)
+    sold = known * selling(market, lab, strategy, gap) + seat_profit(market, lab, gap)
     earnings = later * (1.0 - p.costs.sales_share) * sold
     race = s.yearly_return * outlook.option(gap, run / outlook.race, p) + own_use(market, lab, gap)
     cost = run * per_run
@@ -146,7 +147,7 @@ def choose_strategy(market: Market, lab: Lab) -> tuple[Strategy | Literal["stop"
     options = np.append(values, stop)
     if not np.isfinite(options).any():
         return lab.strategy, seen
-    luck = market.streams.generator(f"lab/{lab.id}/strategy", market.quarter).random()
+    luck = lab.fortune("strategy")
     drawn = int(np.searchsorted(np.cumsum(choice_chances(options, s.intensity)), luck, side="right"))
     return STRATEGIES[drawn] if drawn < len(STRATEGIES) else STOP, seen
 
@@ -165,5 +166,4 @@ def gives_up_now(market: Market, lab: Lab) -> bool:
     hazard = gives_up(market, lab)
     if hazard <= 0.0:
         return False
-    luck = market.streams.generator(f"lab/{lab.id}/giving_up", market.quarter).random()
-    return bool(luck < chance_within(hazard, DT))
+    return bool(lab.fortune("giving_up") < chance_within(hazard, DT))

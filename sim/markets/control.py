@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim.agents.lab import Lab
-from sim.agents.strategy import position
+from sim.agents.strategy import experience, position
 from sim.economics.merger import Review, Thresholds, bargained_price, relief_accepted, review
 from sim.economics.strategy import chance_within
 from sim.markets.estate import buy, hire_team, merge, wind_down
@@ -132,7 +132,8 @@ def pivot(market: Market, lab: Lab) -> None:
     cheaper = STRATEGIES[STRATEGIES.index(lab.strategy) + 1 :]
     if not cheaper:
         return
-    seen = {s: position(market, lab, s) for s in cheaper}
+    known = experience(market, lab)
+    seen = {s: position(market, lab, s, known) for s in cheaper}
     best = max(cheaper, key=lambda s: (seen[s].earnings - seen[s].cost, STRATEGIES.index(s)))
     cut, before = market.parameters.control.pivot_cut, lab.strategy
     lab.strategy = best
@@ -213,8 +214,7 @@ def welcome(market: Market, lab: Lab, buyer: Lab) -> bool:
 
 def wants_team(market: Market, giant: Lab) -> bool:
     """Whether a giant is ready for a purchase this quarter."""
-    luck = market.streams.generator(f"treasury/{giant.owner}/appetite", market.quarter).random()
-    return bool(luck < chance_within(market.parameters.control.appetite, DT))
+    return bool(giant.fortune("appetite") < chance_within(market.parameters.control.appetite, DT))
 
 
 def can_buy(market: Market, lab: Lab, buyer: Lab) -> bool:
