@@ -62,7 +62,7 @@ class Outlook:
             leading_run=leading,
             revenue=revenue,
             growth=growth,
-            prize=p.capital.option_weight * float(_multiple(growth, p)) * revenue,
+            prize=p.capital.option_weight * _multiple(growth, p) * revenue,
             margin=own_margin.sum(axis=0),
             running=_running(market),
             pull=own_pull.sum(axis=0),
@@ -82,15 +82,13 @@ class Outlook:
 
     def value(self, lab: Lab, parameters: Parameters) -> float:
         """Worth of a lab to somebody without convictions, USD: multiple of revenue plus the option on the race."""
-        worth = float(_multiple(lab.growth(self.growth), parameters)) * lab.revenue_rate
+        worth = _multiple(lab.growth(self.growth), parameters) * lab.revenue_rate
         return worth + self.option(self.gap(lab), self.run_share(lab), parameters)
 
     def option(self, gap: float, run_share: float, parameters: Parameters) -> float:
         """Worth of a place in the race, USD."""
         c = parameters.capital
-        if not math.isfinite(gap):
-            return 0.0
-        return float(option_value(self.prize, gap, run_share, c.option_gap_decay, c.option_run_elasticity))
+        return option_value(self.prize, gap, run_share, c.option_gap_decay, c.option_run_elasticity)
 
     def earned(self, lab: Lab) -> float:
         """Gross profit on models as of the last quarter, USD a year: first-party sales, hosts' shares, services."""
@@ -103,7 +101,7 @@ class Outlook:
         t, o = TIERS.index(tier), OPEN if is_open else CLOSED
         own = float(attraction(gap, lab.brand, parameters.strategy.quality_weight, self.reach[lab.parameters.region]))
         rivals = max(0.0, float(self.pull[t, o] - self.own_pull[lab.position, t, o]))
-        return float(contest_share(own, rivals))
+        return contest_share(own, rivals)
 
     def earning(
         self, lab: Lab, tier: Tier, licence: Licence, gap: float, services_rate: float, parameters: Parameters
@@ -122,7 +120,7 @@ class Outlook:
         return share * (sold + parameters.switches.services * services * float(self.running[t]))
 
 
-def _multiple(growth: float, p: Parameters) -> Floats:
+def _multiple(growth: float, p: Parameters) -> float:
     c = p.capital
     return revenue_multiple(growth, c.multiple_base, c.multiple_elasticity, c.multiple_cap)
 

@@ -35,10 +35,8 @@ def weigh(market: Market, lab: Lab, tier: Tier, capability: float) -> OpenOrClos
         open_margin=opened,
         community=(opened + outlook.earned(lab)) * math.expm1(p.strategy.quality_weight * better),
         talent=p.release.talent_saving * lab.staff_spending,
-        complement=float(
-            complement_value(lab.complement(tier), min(lead, 10.0), p.release.lead_scale, next_run(market, lab, tier))
-        ),
-        harm=float(rivals_harm(rivals, outlook.contest(lab, tier, False, gap, p), p.release.harm_returned)),
+        complement=complement_value(lab.complement(tier), lead, p.release.lead_scale, next_run(market, lab, tier)),
+        harm=rivals_harm(rivals, outlook.contest(lab, tier, False, gap, p), p.release.harm_returned),
     )
 
 

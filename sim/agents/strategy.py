@@ -87,7 +87,7 @@ def expected_gap(market: Market, lab: Lab, run: float) -> float:
     now = max(lab.plan.capacity, market.parameters.costs.minimum_run)
     t, s = market.parameters.technology, market.parameters.switches
     copied = t.distillation if s.distillation else 0.0
-    return max(0.0, float(gap_at_run_share(market.outlook.gap(lab), now, run, copied)))
+    return max(0.0, gap_at_run_share(market.outlook.gap(lab), now, run, copied))
 
 
 def selling(market: Market, lab: Lab, strategy: Strategy, gap: float) -> float:
@@ -158,7 +158,7 @@ def gives_up(market: Market, lab: Lab) -> float:
     if lab.backed or not market.parameters.switches.giving_up or a.total_cost <= 0.0:
         return 0.0
     share, cover = market.outlook.run_share(lab), a.total_revenue / a.total_cost
-    return float(giving_up_hazard(share, cover, s.giving_up_rate, s.lost_race, s.safe_cover))
+    return giving_up_hazard(share, cover, s.giving_up_rate, s.lost_race, s.safe_cover)
 
 
 def gives_up_now(market: Market, lab: Lab) -> bool:
@@ -166,4 +166,4 @@ def gives_up_now(market: Market, lab: Lab) -> bool:
     hazard = gives_up(market, lab)
     if hazard <= 0.0:
         return False
-    return bool(lab.fortune("giving_up") < chance_within(hazard, DT))
+    return lab.fortune("giving_up") < chance_within(hazard, DT)

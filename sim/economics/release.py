@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
 
-FloatArray = NDArray[np.float64]
-
-
-def complement_value(worth: ArrayLike, lead: ArrayLike, scale: float, next_run: ArrayLike) -> FloatArray:
+def complement_value(worth: float, lead: float, scale: float, next_run: float) -> float:
     """What a cheaper complement brings its owner, USD a year: worth x logistic(lead / scale) x min(1, worth / run).
 
     ``worth`` (USD a year) is what the complement would bring if only this lab made it free; ``lead`` (OOM) is how far
@@ -19,20 +15,17 @@ def complement_value(worth: ArrayLike, lead: ArrayLike, scale: float, next_run: 
     of the complement, opening helps ever less (Gans and Stern 2003 on complementary assets; seed 000: "as long as it's
     helping us").
     """
-    gain = np.asarray(worth, dtype=np.float64)
-    cost = np.asarray(next_run, dtype=np.float64)
-    needed = 1.0 / (1.0 + np.exp(-np.asarray(lead, dtype=np.float64) / scale))
-    worth_it = np.where(cost > gain, gain / np.where(cost > 0.0, cost, 1.0), 1.0)
-    return np.asarray(gain * needed * worth_it)
+    needed = 0.5 * (1.0 + math.tanh(0.5 * lead / scale))  # the logistic, which cannot overflow in this form
+    return worth * needed * (worth / next_run if next_run > worth else 1.0)
 
 
-def rivals_harm(rivals_profit: ArrayLike, taken: ArrayLike, returned: ArrayLike) -> FloatArray:
+def rivals_harm(rivals_profit: float, taken: float, returned: float) -> float:
     """What an owner gains when a free model takes profit from closed rivals, USD a year.
 
     ``rivals_profit`` (USD a year) x the part ``taken`` (0-1) by the free model x the part ``returned`` (0-1) of what
     rivals lose that comes back to the owner, as weaker competition in its other business.
     """
-    return np.asarray(np.asarray(rivals_profit, dtype=np.float64) * np.asarray(taken) * np.asarray(returned))
+    return rivals_profit * taken * returned
 
 
 @dataclass(frozen=True)
@@ -65,4 +58,4 @@ def chance_of_opening(opening: float, closing: float, intensity: float, creed: f
     """
     whole = abs(opening) + abs(closing)
     relative = (opening - closing) / whole if whole > 0.0 else 0.0
-    return float(1.0 / (1.0 + np.exp(-(intensity * relative + creed + inertia))))
+    return 0.5 * (1.0 + math.tanh(0.5 * (intensity * relative + creed + inertia)))

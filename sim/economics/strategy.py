@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -18,20 +20,17 @@ def attraction(gap: ArrayLike, brand: ArrayLike, quality_weight: float, reach: A
     return np.asarray(np.asarray(reach) * np.exp(np.asarray(brand) - quality_weight * behind))
 
 
-def contest_share(own: ArrayLike, rivals: ArrayLike) -> FloatArray:
+def contest_share(own: float, rivals: float) -> float:
     """Expected part of a pool: own / (own + rivals), the Tullock (1980) contest; 0 where nobody pulls."""
-    mine = np.asarray(own, dtype=np.float64)
-    whole = mine + np.asarray(rivals)
-    return np.where(whole > 0.0, mine / np.where(whole > 0.0, whole, 1.0), 0.0)
+    return own / (own + rivals) if own + rivals > 0.0 else 0.0
 
 
-def gap_at_run_share(gap: ArrayLike, run_share_now: ArrayLike, run_share: ArrayLike, copied: float) -> FloatArray:
+def gap_at_run_share(gap: float, run_share_now: float, run_share: float, copied: float) -> float:
     """Gap to the best (OOM) that a lab expects when it changes its part of the price of the race.
 
     Compute moves capability one for one in logs, less what distillation would have closed anyway (``copied``, 0-1).
     """
-    now, then = np.asarray(run_share_now, dtype=np.float64), np.asarray(run_share, dtype=np.float64)
-    return np.asarray(np.asarray(gap) - (1.0 - copied) * np.log10(then / now))
+    return gap - (1.0 - copied) * math.log10(run_share / run_share_now)
 
 
 def choice_chances(values: ArrayLike, intensity: float) -> FloatArray:
@@ -50,18 +49,15 @@ def choice_chances(values: ArrayLike, intensity: float) -> FloatArray:
     return np.asarray(weight / weight.sum())
 
 
-def giving_up_hazard(
-    run_share: ArrayLike, cover: ArrayLike, per_year: float, lost_race: float, safe_cover: float
-) -> FloatArray:
+def giving_up_hazard(run_share: float, cover: float, per_year: float, lost_race: float, safe_cover: float) -> float:
     """Hazard per year that founders who still have cash look for a buyer: h (1 - f / lost race)+ (1 - safe x cover)+.
 
-    ``run_share`` f is the run they can afford over X*, ``cover`` revenue over cost; a lab that covers
-    1 / ``safe_cover`` of its cost goes on whatever the race does.
+    ``run_share`` f is the run they can afford over the price of the race, ``cover`` revenue over cost; a lab that
+    covers 1 / ``safe_cover`` of its cost goes on whatever the race does.
     """
-    race = np.maximum(0.0, 1.0 - np.asarray(run_share, dtype=np.float64) / lost_race)
-    return np.asarray(per_year * race * np.maximum(0.0, 1.0 - safe_cover * np.asarray(cover, dtype=np.float64)))
+    return per_year * max(0.0, 1.0 - run_share / lost_race) * max(0.0, 1.0 - safe_cover * cover)
 
 
-def chance_within(hazard_per_year: ArrayLike, years: float) -> FloatArray:
+def chance_within(hazard_per_year: float, years: float) -> float:
     """Chance (0-1) that an event with a yearly hazard rate happens within a time: 1 - exp(-h t)."""
-    return np.asarray(-np.expm1(-np.asarray(hazard_per_year, dtype=np.float64) * years))
+    return -math.expm1(-hazard_per_year * years)

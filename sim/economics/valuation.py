@@ -11,27 +11,22 @@ from numpy.typing import ArrayLike, NDArray
 FloatArray = NDArray[np.float64]
 
 
-def revenue_multiple(growth: ArrayLike, base: float, elasticity: float, cap: float) -> FloatArray:
+def revenue_multiple(growth: float, base: float, elasticity: float, cap: float) -> float:
     """Value over yearly revenue: base x (1 + growth) ^ elasticity, at most ``cap``.
 
     ``growth`` is the revenue growth of the last year as a fraction (1.0: doubled), not below -1. Multiples of young
     software companies rise more than in proportion to growth (Damodaran 2012, ch. 20).
     """
-    factor = np.maximum(0.0, 1.0 + np.asarray(growth, dtype=np.float64))
-    return np.asarray(np.minimum(cap, base * factor**elasticity))
+    return float(min(cap, base * max(0.0, 1.0 + growth) ** elasticity))
 
 
-def option_value(
-    prize: ArrayLike, gap: ArrayLike, run_share: ArrayLike, decay: float, run_elasticity: float
-) -> FloatArray:
-    """Value of staying in the race, USD: prize x exp(-decay gap) x min(1, run share) ^ elasticity (Dixit, Pindyck).
+def option_value(prize: float, gap: float, run_share: float, decay: float, run_elasticity: float) -> float:
+    """Value of staying in the race, USD: prize x exp(-decay gap) x min(1, run share) ^ elasticity (Dixit, Pindyck 1994).
 
     ``prize`` is what leading the industry is worth (USD), ``gap`` the distance to the best served model (OOM, at least
-    0), ``run_share`` the run the lab can afford over the trend price X*. Falls with both gaps.
+    0; infinite: no model), ``run_share`` the run the lab can afford over the price of the race. Falls with both gaps.
     """
-    behind = np.maximum(0.0, np.asarray(gap, dtype=np.float64))
-    afforded = np.clip(np.asarray(run_share, dtype=np.float64), 0.0, 1.0)
-    return np.asarray(np.asarray(prize) * np.exp(-decay * behind) * afforded**run_elasticity)
+    return float(prize * math.exp(-decay * max(0.0, gap)) * min(1.0, max(0.0, run_share)) ** run_elasticity)
 
 
 def conviction(thesis: ArrayLike, creed: ArrayLike, hedging: ArrayLike, weight: float) -> FloatArray:

@@ -214,7 +214,7 @@ def welcome(market: Market, lab: Lab, buyer: Lab) -> bool:
 
 def wants_team(market: Market, giant: Lab) -> bool:
     """Whether a giant is ready for a purchase this quarter."""
-    return bool(giant.fortune("appetite") < chance_within(market.parameters.control.appetite, DT))
+    return giant.fortune("appetite") < chance_within(market.parameters.control.appetite, DT)
 
 
 def can_buy(market: Market, lab: Lab, buyer: Lab) -> bool:
