@@ -445,6 +445,8 @@ class Founding(Section):
     rate: float = number("per year", "hazard of a founding at normal growth and mood", 0.0, 20.0)
     growth_elasticity: float = number("-", "elasticity of that hazard to 1 + growth of the industry", 0.0, 5.0)
     mood_elasticity: float = number("-", "elasticity of that hazard to mood", 0.0, 5.0)
+    prospect_elasticity: float = number("-", "elasticity of it to what a new lab would earn over its cost", 0.0, 5.0)
+    usual_prospect: float = number("-", "earnings over cost at which foundings come at that rate", 1e-6, 100.0)
     spin_out: float = number("-", "part of foundings by people of a lab at work", 0.0, 1.0)
     knowledge_taken: float = number("-", "part of that lab's lead over public knowledge that founders bring", 0.0, 1.0)
     open_creed: float = number("-", "part of founders who preach open models", 0.0, 1.0)

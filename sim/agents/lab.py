@@ -191,11 +191,15 @@ class Lab(mesa.Agent):
         """A place for a new lab that nobody has taken."""
         return self.parameters.entry == UNKNOWN_DATE and not self.proposed
 
+    def capability_after(self, run: float, known: float) -> float:
+        """Capability (OOM) before distillation of a first model made by a run (USD) with this knowledge (OOM)."""
+        return self._hardware_oom(run * self._compute_per_usd()) + known
+
     def begin(self, known: float, run: float, origin: str) -> None:
         """Founders come forward with what they know (OOM) and plan a first run (USD a year) of this size."""
         p, budget = self.parameters, run * self.budget_per_run()
         p.first_run, p.research_budget = run, budget
-        p.capability = self._hardware_oom(run * self._compute_per_usd()) + known
+        p.capability = self.capability_after(run, known)
         self.plan = Plan(budget=budget, capacity=run)
         self.origin, self.proposed = origin, True
 

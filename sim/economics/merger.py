@@ -50,6 +50,6 @@ def bargained_price(value_to_buyer: float, reservation: float, seller_part: floa
 
 
 def relief_accepted(claims: float, forgiven: float, estate: float, survival: float) -> bool:
-    """Whether creditors forgive the part ``forgiven`` (0-1): what is left, times the chance of payment, is worth no less
-    than their part of the estate now (Bulow and Shoven 1978). Claims and estate in USD."""
+    """Whether creditors forgive the part ``forgiven`` (0-1): what is left, times the chance of payment, is worth no
+    less than their part of the estate now (Bulow and Shoven 1978). Claims and estate in USD."""
     return (1.0 - forgiven) * claims * survival >= min(estate, claims)

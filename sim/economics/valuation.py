@@ -21,7 +21,7 @@ def revenue_multiple(growth: float, base: float, elasticity: float, cap: float) 
 
 
 def option_value(prize: float, gap: float, run_share: float, decay: float, run_elasticity: float) -> float:
-    """Value of staying in the race, USD: prize x exp(-decay gap) x min(1, run share) ^ elasticity (Dixit, Pindyck 1994).
+    """Value of staying in the race, USD: prize x exp(-decay gap) x min(1, run share) ^ elasticity (Dixit 1994).
 
     ``prize`` is what leading the industry is worth (USD), ``gap`` the distance to the best served model (OOM, at least
     0; infinite: no model), ``run_share`` the run the lab can afford over the price of the race. Falls with both gaps.

@@ -76,14 +76,31 @@ def come_forward(market: Market) -> None:
     if not free:
         return
     growth = (1.0 + max(-0.9, market.outlook.growth)) / math.exp(market.parameters.capital.normal_growth)
-    hazard = f.rate * growth**f.growth_elasticity * math.exp(f.mood_elasticity * market.mood)
     luck = market.streams.generator("founding", market.quarter)
+    lab = free[int(luck.random() * len(free))]
+    hazard = f.rate * growth**f.growth_elasticity * math.exp(f.mood_elasticity * market.mood)
+    hazard *= (prospect(market, lab) / f.usual_prospect) ** f.prospect_elasticity
     if luck.random() >= chance_within(hazard, DT):
         return
-    lab = free[0]
     spins_out = luck.random() < f.spin_out
     origin = _origin(market, lab, float(luck.random())) if spins_out else None
     propose(market, lab, origin)
+
+
+def first_run(market: Market) -> float:
+    """Run of a new lab's first model, USD a year."""
+    share = market.parameters.founding.run_share
+    return max(share * market.outlook.race, market.parameters.costs.minimum_run)
+
+
+def prospect(market: Market, lab: Lab) -> float:
+    """What a lab that knows what is public would earn over the cost of its research: free entry."""
+    run, earned = first_run(market), 0.0
+    capability = lab.capability_after(run, market.frontier.public_knowledge)
+    for tier, licence in sorted(lab.stance.items()):
+        behind = market.outlook.best - capability + market.parameters.technology.small_lag * (tier == "small")
+        earned += market.outlook.earning(lab, tier, licence, behind, lab.parameters.services_rate, market.parameters)
+    return earned / (run * lab.budget_per_run())
 
 
 def _origin(market: Market, lab: Lab, luck: float) -> Lab | None:
@@ -100,5 +117,4 @@ def propose(market: Market, lab: Lab, origin: Lab | None) -> None:
     """What founders bring and what their first model would be."""
     f, public = market.parameters.founding, market.frontier.public_knowledge
     known = public if origin is None else public + f.knowledge_taken * max(0.0, origin.knowledge - public)
-    run = max(f.run_share * market.outlook.race, market.parameters.costs.minimum_run)
-    lab.begin(known, run, "" if origin is None else origin.id)
+    lab.begin(known, first_run(market), "" if origin is None else origin.id)
