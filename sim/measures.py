@@ -155,7 +155,7 @@ def hhi_change_by_cause(
 
 
 def _hhi(shares: Floats) -> float:
-    return 1e4 * math.fsum((shares * shares).tolist()) if shares.size else float("nan")
+    return 1e4 * _sum(shares * shares) if shares.size else float("nan")
 
 
 def _checked(shares: ArrayLike) -> Floats:
@@ -169,7 +169,7 @@ def _checked(shares: ArrayLike) -> Floats:
         raise ValueError("some shares are NaN: give absent labs the share 0")
     if s.min() < 0.0:
         raise ValueError(f"share {int(s.argmin())} is negative ({s.min()})")
-    total = math.fsum(s.tolist())  # exact, so that one more empty lab never moves the last bit
+    total = _sum(s)
     if not abs(total - 1.0) <= _TOLERANCE:
         raise ValueError(f"shares sum to {total!r}, not 1: divide them by their sum (percentages by 100)")
     return s
@@ -195,8 +195,13 @@ def _with_shares(shares: Floats, members: NDArray[np.bool_], new: Floats) -> Flo
 
     Where the others have nothing to scale, the step can't be told from reallocation and nothing changes.
     """
-    others = float(shares[~members].sum())
+    others = _sum(shares[~members])
     if others <= 0.0:
         return shares
-    scaled = shares * ((1.0 - float(new[members].sum())) / others)
+    scaled = shares * ((1.0 - _sum(new[members])) / others)
     return np.where(members, new, scaled)
+
+
+def _sum(values: Floats) -> float:
+    """The exact sum, so that one more empty lab never moves the last bit."""
+    return math.fsum(values.tolist())

@@ -25,7 +25,7 @@ from sim.records import BY, COLUMNS, REPLICATION_COLUMN, ShareKeys, tidy_shares
 from sim.runs import folder
 from sim.scenario import Scenario, load_scenario
 
-TABLES = ("market", "labs", "funding", "events")
+TABLES = tuple(name for name in COLUMNS if name != "shares")
 SUMMARY_MEASURES = (
     "hhi",
     "cr3",
@@ -121,7 +121,7 @@ class Run:
         return data.set_index(["replication", "quarter"])
 
     def table(self, name: str) -> pd.DataFrame:
-        """A table as it is saved, replication and quarter as columns: market, labs, funding, events."""
+        """A table as it is saved, replication and quarter as columns: market, labs, funding, events, investors, ..."""
         return self._tables[_known("table", name, TABLES)]
 
     def shares(self, lens: str = "api_spend", by: str = "lab", population: str = "all") -> pd.DataFrame:
