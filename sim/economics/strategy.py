@@ -44,8 +44,8 @@ def choice_chances(values: ArrayLike, intensity: float) -> FloatArray:
     if not open_to_it.any():
         raise ValueError("no option is within reach")
     stake = float(np.abs(v[open_to_it]).max())
-    relative = np.where(open_to_it, v / stake if stake > 0.0 else 0.0, -np.inf)
-    weight = np.exp(intensity * (relative - relative[open_to_it].max()))
+    relative = np.where(open_to_it, v, 0.0) / (stake or 1.0)
+    weight = open_to_it * np.exp(intensity * np.minimum(0.0, relative - relative[open_to_it].max()))
     return np.asarray(weight / weight.sum())
 
 
