@@ -608,21 +608,24 @@ def ownership(result: Run) -> Figure:
     dates = sorted({result.quarters[(len(result.quarters) - 1) // 2], result.quarters[-1]})
     held = [_living(cap_tables(stakes, date), labs, date) for date in dates]
     rows = [max(min(OWNED_ROWS, table["lab"].nunique()), 3) for table in held]
-    figure, panels = new_page(len(dates), 1, height=2.3 + 0.24 * sum(rows))
+    figure, panels = new_page(len(dates), 1, height=2.6 + 0.24 * sum(rows))
+    panels[0].get_gridspec().set_height_ratios(rows)
     words = Words(
         _ownership_title(held[-1], names, dates[-1])
         if has_table(result, "stakes")
         else "The run did not record who owns its labs",
         f"Stakes in labs with shareholders, % of equity, seed {seed}; right: value at the last change of the cap table",
-        f"The {OWNED_ROWS} most valuable active labs. {_wholly_owned(labs, held[-1], dates[-1], names)}"
+        f"At most {OWNED_ROWS} active labs, the most valuable. {_wholly_owned(labs, held[-1], dates[-1], names)}"
         "Another seed gives another history.",
     )
     finish_page(figure, words, caption(result, seed), left=0.165, right=0.89, headings=True)
-    figure.subplots_adjust(hspace=0.22)
+    figure.subplots_adjust(hspace=0.62 / (0.24 * sum(rows) / len(rows)))  # 0.62 inches of a panel's mean height
     main, colours = _main_holders(pd.concat(held)), holder_colours(result)
     chosen = {holder: colours.get(holder, MUTED) for holder in main}
     if main:
-        _mark_key(panels[0], [(holder_name(h, names), "s", colour, 40.0) for h, colour in chosen.items()], lift=1.3)
+        rest = {} if set(pd.concat(held)["holder"]) <= set(main) else {"other holders": LABS["other"]}
+        key = [(holder_name(h, names), colour) for h, colour in chosen.items()] + list(rest.items())
+        _mark_key(panels[0], [(name, "s", colour, 40.0) for name, colour in key], lift=1.3)
     for axes, table, date in zip(panels, held, dates, strict=True):
         axes.set_title(date, loc="left", fontsize=9.5, fontweight="bold", color=INK, pad=4)
         if table.empty:

@@ -12,7 +12,7 @@ import math
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,7 @@ TABLES = ("labs", "events", "stakes", "investments")  # and the shares of API sp
 HORIZONS = (2, 4)  # quarters after an event at which the lab is looked at again
 EXITS = ("acquihire", "merger", "winddown")
 PAYING_EXITS = ("acquihire", "merger")  # the event's amount goes to the shareholders
-PROCEEDS = "shareholders_usd"  # among an exit's numbers: what the shareholders got; goes before the event's amount
+PROCEEDS = "payoff_to_holders_usd"  # among an exit's numbers: what the shareholders got; goes before its amount
 
 WHAT = {
     "open": "opened its weights",
@@ -39,19 +39,20 @@ WHAT = {
     "paywall": "put its flagship behind a paywall",
     "round": "raised {amount}, led by {who}",
     "failed_round": "failed to raise a round",
-    "pivot": "pivoted to {who}",
+    "pivot": "changed its strategy",
     "restructuring": "got debt relief of {amount}",
     "acquihire": "had its team hired away by {who} for {amount}",
     "merger": "merged into {who} for {amount}",
     "blocked_merger": "was kept from merging with {who}",
     "winddown": "was wound down",
-    "entry": "entered the market",
+    "entry": "entered the market, spun out of {who}",
     "shock": "was hit by a shock",
 }
 AS_BUYER = {
     "acquihire": "hired away the team of {lab} for {amount}",
     "merger": "took over {lab} for {amount}",
     "blocked_merger": "was kept from taking over {lab}",
+    "entry": "saw {lab} spin out of it",
 }
 
 
@@ -78,6 +79,7 @@ class State:
 class Step:
     """One decision or event, or several releases in a row (kind `release`, count > 1, quarter to last_quarter).
 
+    role: `subject`, or `counterparty` where the event is another lab's and this one its buyer or its origin;
     numbers: what the decision saw; before and after: the lab a quarter earlier, at the end of the quarter, and at the
     HORIZONS as far as the run goes or the lab lives.
     """
@@ -88,6 +90,7 @@ class Step:
     count: int
     what: str
     cause: str
+    role: str
     counterparty: str
     amount_usd: float
     numbers: Numbers
@@ -247,7 +250,7 @@ def moment(tables: Mapping[str, pd.DataFrame], lab: str, quarter: str, replicati
     """One quarter of a lab with its row before and after. Raises ExplainError for what the run does not have."""
     seed, rows = _one(tables, lab, replication)
     if quarter not in rows.index:
-        raise ExplainError(f"no quarter '{quarter}' in the run; it goes from {rows.index[0]} to {rows.index[-1]}")
+        raise ExplainError(f"{lab} has no quarter '{quarter}'; its rows go from {rows.index[0]} to {rows.index[-1]}")
     states = _states(tables, rows, lab, seed)
     steps = tuple(step for step in _steps(tables, rows, seed, states) if step.quarter == quarter)
     place = rows.index.get_loc(quarter)
@@ -290,18 +293,21 @@ def _maybe(value: Any) -> float | None:
 def _steps(
     tables: Mapping[str, pd.DataFrame], rows: pd.DataFrame, seed: int, states: Mapping[str, State]
 ) -> list[Step]:
-    """All events of the lab, and those in which it was the acquirer, in the order in which they happened.
+    """All events of the lab, and those in which it (or the giant it is the lab of) was the buyer or the origin.
 
-    rows: the lab's own, by quarter.
+    In the order in which they happened, an entry first in its quarter. rows: the lab's own, by quarter.
     """
     events = _of(tables, "events", seed)
     if events.empty:
         return []
     lab, names = str(rows["lab"].iloc[0]), _names(tables)
     own = events["lab"] == lab
-    bought = (events["counterparty"] == lab) & events["kind"].isin(tuple(AS_BUYER)) & ~own
+    parties = {lab, *rows.loc[rows["ownership"] == "giant", "owner"]}
+    bought = events["counterparty"].isin(parties) & events["kind"].isin(tuple(AS_BUYER)) & ~own
+    chosen = events[own | bought]
+    chosen = chosen.assign(later=chosen["kind"] != "entry").sort_values(["quarter", "later"], kind="stable")
     found = []
-    for row in events[own | bought].to_dict("records"):
+    for row in chosen.to_dict("records"):
         quarter, mine = str(row["quarter"]), row["lab"] == lab
         numbers = numbers_of(row.get("numbers"))
         if row["kind"] == "release" and quarter in rows.index:
@@ -310,7 +316,8 @@ def _steps(
         cause, other = str(row["cause"] or ""), str(row["counterparty"] if mine else row["lab"])
         before, after = _around(quarter, states)
         amount = float(row["amount_usd"])
-        found.append(Step(quarter, quarter, row["kind"], 1, what, cause, other, amount, numbers, before, after))
+        role = "subject" if mine else "counterparty"
+        found.append(Step(quarter, quarter, row["kind"], 1, what, cause, role, other, amount, numbers, before, after))
     return found
 
 
@@ -330,11 +337,10 @@ def _names(tables: Mapping[str, pd.DataFrame]) -> dict[str, str]:
 def _what(words: Mapping[str, str], row: Mapping[str, Any], names: Mapping[str, str]) -> str:
     if row["kind"] == "release":
         return f"released {row['counterparty'] or 'a model'}"
-    text = words.get(row["kind"], row["kind"].replace("_", " "))
+    text = words.get(row["kind"]) or str(row["kind"]).replace("_", " ")
     who, amount = str(row["counterparty"] or ""), float(row["amount_usd"])
     if not who:
-        text = text.partition(",")[0] if "led by" in text else text
-        for ending in (" by {who}", " into {who}", " to {who}", " with {who}"):
+        for ending in (", led by {who}", ", spun out of {who}", " by {who}", " into {who}", " with {who}"):
             text = text.replace(ending, "")
     if amount <= 0:
         text = text.replace(" for {amount}", "").replace(" of {amount}", "")
@@ -350,7 +356,7 @@ def _around(quarter: str, states: Mapping[str, State]) -> tuple[State | None, tu
     for horizon in (0, *HORIZONS):
         then = quarter_label(at + horizon)
         if last is not None and quarter_number(then) >= quarter_number(last):
-            if last >= quarter:
+            if quarter_number(last) >= at:
                 after.append(states[last])
             break
         if then in states:
@@ -379,9 +385,9 @@ def _together(first: Step, last: Step) -> Step:
     if licences:
         numbers["licence"] = ", ".join(dict.fromkeys(", ".join(licences).split(", ")))
     count = first.count + last.count
-    return Step(
-        first.quarter, last.quarter, "release", count, f"made {count} releases", "", "", 0.0, numbers, first.before,
-        last.after,
+    return replace(
+        first, last_quarter=last.last_quarter, count=count, what=f"made {count} releases", cause="", counterparty="",
+        numbers=numbers, after=last.after,
     )  # fmt: skip
 
 
@@ -402,7 +408,7 @@ def _head(tables: Mapping[str, pd.DataFrame], rows: pd.DataFrame, lab: str, seed
         strategy=str(first["strategy"]),
         release_policy=str(first["release_policy"]),
         entered=str(there.index[0]),
-        there_from_the_start=bool(there.index[0] == rows.index[0]),
+        there_from_the_start=bool(there.index[0] == tables["labs"]["quarter"].min()),
         last_quarter=str(rows.index[-1]),
         status=str(rows["status"].iloc[-1]),
     )
@@ -440,9 +446,11 @@ def _cap_table(
 
 def _proceeds(step: Step, stakes: Mapping[str, float]) -> dict[str, float] | None:
     """What each holder got: its stake of what the shareholders got; None where the event does not tell that."""
-    told = step.numbers.get(PROCEEDS)
+    told, debt, recovered = (step.numbers.get(name) for name in (PROCEEDS, "debt_usd", "recovered_usd"))
     if isinstance(told, float):
         whole = told
+    elif isinstance(debt, float) and isinstance(recovered, float) and recovered < debt:
+        whole = 0.0  # creditors come first, and these lost money
     elif step.kind in PAYING_EXITS:
         whole = step.amount_usd
     else:
@@ -473,8 +481,8 @@ SPELLED = {"usd": "", "hhi": "HHI", "api": "API", "oom": "", "ev": "expected val
 
 def value_text(name: str, value: Number) -> str:
     """A number in words with the unit that its name carries: burn_usd_per_year, runway_quarters, sold_share."""
-    if value is None:
-        return "unknown"
+    if value is None:  # JSON has no infinity
+        return "no limit" if name.endswith("runway_quarters") else "not defined"
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, str):
@@ -484,19 +492,19 @@ def value_text(name: str, value: Number) -> str:
     form = next((form for ending, form in UNITS if _ends(name, ending)), "{plain}")
     if math.isinf(value) or math.isnan(value):
         return "no limit" if value > 0 else "unknown"
+    value = 0.0 if abs(value) < 5e-4 and "usd" not in name else value
     return form.format(
         usd=dollars(value) if value >= 0 else f"-{dollars(-value)}",
-        short=f"{value:,.1f}" if abs(value) < 100 else f"{value:,.0f}",
+        short=f"{round(value, 1) + 0.0:,.1f}" if abs(value) < 100 else f"{value:,.0f}",
         points=f"{value:+,.0f}",
         percent=f"{100 * value:.1f} %",
-        plain=f"{value:,.4g}",
+        plain=f"{value:.3g}" if abs(value) < 1000 else f"{value:,.0f}",
     )
 
 
 def _ends(name: str, ending: str) -> bool:
-    return name.endswith(ending) or name == ending.removeprefix("_") or (
-        ending in ("_share", "_stake") and name.startswith(ending.removeprefix("_") + "_")
-    )  # fmt: skip
+    parts = name.split("_")
+    return name.endswith(ending) or (ending == "_share" and "share" in parts) or parts == [ending.removeprefix("_")]
 
 
 def label_text(name: str) -> str:
@@ -508,7 +516,7 @@ def label_text(name: str) -> str:
 
 def readable(identifier: str) -> str:
     """An id made readable where no name is known."""
-    return identifier.replace("_", " ")
+    return " ".join(word.capitalize() for word in identifier.split("_"))
 
 
 def numbers_text(numbers: Mapping[str, Number]) -> str:
@@ -518,7 +526,7 @@ def numbers_text(numbers: Mapping[str, Number]) -> str:
 
 def as_text(told: Story, width: int = 110) -> str:
     """The story as lines of text."""
-    lines = [head_text(told.head, told.replication), ""]
+    lines = [*_wrapped(head_text(told.head, told.replication), width, ""), ""]
     if not told.steps:
         lines += ["No decision or event is on record for it.", ""]
     for step in told.steps:
@@ -559,6 +567,9 @@ def _best(step: Step) -> str:
     return ", ".join(known) or "capability not on record"
 
 
+OUT = {"exited": "gone", "not_entered": "not yet in the market"}
+
+
 def followed_lines(step: Step) -> list[str]:
     """What became of the lab, a line each: a quarter before, at the quarter's end, and at the horizons or its exit."""
     at = quarter_number(step.quarter)
@@ -567,7 +578,7 @@ def followed_lines(step: Step) -> list[str]:
     for state in states:
         later = quarter_number(state.quarter) - at
         when = "before" if later < 0 else "at its end" if later == 0 else f"{later} quarter{'s' * (later > 1)} later"
-        fate = state_text(state) if state.status == "active" else "gone"
+        fate = state_text(state) if state.status == "active" else OUT[state.status]
         lines.append(f"        {state.quarter}, {when}: {fate}")
     return lines
 
@@ -616,7 +627,7 @@ def _holders(told: Story) -> str:
 
 
 def _called(party: str, told: Story) -> str:
-    return told.names.get(party) or readable(party)
+    return party if party in ("founders", "staff") else told.names.get(party) or readable(party)
 
 
 def moment_text(told: Moment, width: int = 110) -> str:

@@ -138,6 +138,7 @@ def _live(history, labs, exits):
         runway = np.where(independent, np.clip(8 + 6 * np.sin(time / 3 + len(lab)) - 0.1 * time, 0.2, 40), np.inf)
         labs.loc[rows, "runway_quarters"] = np.where(status == "active", runway, np.nan)
         labs.loc[rows, "cash_usd"] = 1e8 * np.clip(runway, 0, 20) * (status == "active")
+        labs.loc[rows, "parent_transfer_usd"] = 0.0 if independent else 4e7
         labs.loc[rows, "cost_usd"] = 1.4e8 * (1 + 0.03 * time) * (status == "active")
     return labs
 

@@ -263,7 +263,10 @@ def test_explain_tells_a_story(shell):
     ("words", "message"),
     [
         (["runs/baseline", "--lab", "stabilty"], "no lab 'stabilty' in replication 1; nearest: stability"),
-        (["runs/baseline", "--lab", "openai", "--quarter", "2031Q1"], "it goes from 2023Q1 to 2023Q4"),
+        (
+            ["runs/baseline", "--lab", "openai", "--quarter", "2031Q1"],
+            "openai has no quarter '2031Q1'; its rows go from 2023Q1 to 2023Q4",
+        ),
         (["runs/baseline", "--lab", "openai", "--replication", "9"], "no replication 9; the run has 1"),
         (["runs/baseline"], "--lab"),
         (["nowhere", "--lab", "openai"], "not a run folder"),

@@ -246,11 +246,12 @@ def test_survivors_are_counted_by_hand(controlled):
     assert f"{sum(c.left for c in found):.0f} are still their own masters" in words(drawn(controlled, "survivors"))
 
 
-def test_a_lab_that_is_taken_over_is_no_survivor(controlled):
+@pytest.mark.parametrize("sign", [{"owner": "microsoft"}, {"ownership": "giant"}])
+def test_a_lab_that_is_taken_over_is_no_survivor(controlled, sign):
     """Kills: ownership of the first quarter used for all; an acquired lab that lives on under a parent counted."""
     labs = controlled.table("labs").copy()
     target = (labs["lab"] == "openai") & (labs["quarter"] >= "2026Q1")
-    labs.loc[target, ["owner", "ownership"]] = ["microsoft", "giant"]
+    labs.loc[target, list(sign)] = list(sign.values())
     before, after = (consolidation.cohorts(r)[0] for r in (controlled, with_table(controlled, labs=labs)))
     at = controlled.quarters.index("2026Q1")
     np.testing.assert_allclose(after.shares[:at], before.shares[:at])
