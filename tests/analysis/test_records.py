@@ -82,10 +82,11 @@ def test_events_are_of_a_known_kind(records):
     with pytest.raises(ValueError, match="unknown event kind 'bankrupt'"):
         Event("2023Q1", "bankrupt", "openai")
     for kind in EVENT_KINDS:
-        records.event(Event("2023Q1", kind, "openai", amount_usd=2.0, cause="because"))
+        records.event(Event("2023Q1", kind, "openai", amount_usd=2.0, cause="because", numbers='{"debt_usd": 1.0}'))
     events = records.tables()["events"]
     assert list(events["kind"]) == list(EVENT_KINDS)
-    assert list(events.iloc[0]) == ["2023Q1", "release", "openai", "", 2.0, "because"]
+    assert list(events.iloc[0]) == ["2023Q1", "release", "openai", "", 2.0, "because", '{"debt_usd": 1.0}']
+    assert Event("2023Q1", "release", "openai").numbers == "{}"
 
 
 def test_share_blocks_keep_their_place(records):

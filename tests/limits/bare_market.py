@@ -31,7 +31,7 @@ UNSWITCHED = (
 
 def bare_lab(template: LabParameters, **changes: object) -> LabParameters:
     """An independent lab that spends nothing, sells one closed flagship at its API and has money for ever."""
-    flagship = TierPolicy(licence="closed", start="2023Q1", api=True)
+    flagship = TierPolicy(licence="closed", start="2023Q1", api=True, complement=0.0)
     plain = {
         "ownership": "independent",
         "parent": None,
@@ -49,6 +49,7 @@ def bare_lab(template: LabParameters, **changes: object) -> LabParameters:
         "rounds": [],
         "repeat_rounds": False,
         "revenue_share": None,
+        "own_use": 0.0,
     }
     return template.model_copy(update={**plain, **changes})
 

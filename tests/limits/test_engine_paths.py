@@ -206,3 +206,23 @@ def test_a_lab_alone_against_the_edge_of_its_market_charges_the_monopoly_price(b
     market.run()
     model = market.lab["alone"].models[0]
     assert model.price == pytest.approx(model.serving * 1.25 / 0.25, rel=1e-6)
+
+
+def test_with_every_switch_off_labs_sell_or_fail_and_nothing_else_happens(baseline: Scenario) -> None:
+    """Two labs sell for ever what they had, a third one that spends what it has not got ends; no investor moves.
+
+    Kills: a mechanism of money or control that its switch does not remove, places for founders in every market.
+    """
+    labs: dict[str, dict[str, object]] = {"one": {}, "two": {}, "poor": {"cash": 1e8, "research_budget": 1e9}}
+    market = market_of(baseline, bare(baseline, labs), 60)
+    tables = market.run().tables()
+    events = tables["events"]
+    first = [("release", lab) for lab in sorted(labs)]  # with what they enter
+    assert sorted(zip(events.kind, events.lab, strict=True)) == [*first, ("winddown", "poor")]
+    assert set(tables["labs"].lab) == set(labs) == {lab.id for lab in market.roster}
+    assert len(tables["investments"]) == 0
+    assert (tables["market"].investor_mood == 1.0).all()
+    assert (tables["investors"].query("called_usd + invested_usd + proceeds_usd != 0.0")).empty
+    last = tables["labs"].query("quarter == '2032Q4'").set_index("lab")
+    assert list(last.strategy) == [baseline.parameters.labs["openai"].strategy] * 3
+    assert set(last.release_policy) == {"closed/-"}
