@@ -80,10 +80,13 @@ class Outlook:
         """The lab's final runs over the price of keeping up."""
         return lab.plan.capacity / self.race if self.race > 0.0 else 1.0
 
-    def value(self, lab: Lab, parameters: Parameters) -> float:
-        """Worth of a lab to somebody without convictions, USD: multiple of revenue plus the option on the race."""
+    def value(self, lab: Lab, parameters: Parameters, added: float = 0.0) -> float:
+        """Worth of a lab to somebody without convictions, USD: multiple of revenue plus the option on the race.
+
+        `added` is the part of the price of the race that new money would let it run on top of what it runs.
+        """
         worth = _multiple(lab.growth(self.growth), parameters) * lab.revenue_rate
-        return worth + self.option(self.gap(lab), self.run_share(lab), parameters)
+        return worth + self.option(self.gap(lab), self.run_share(lab) + added, parameters)
 
     def option(self, gap: float, run_share: float, parameters: Parameters) -> float:
         """Worth of a place in the race, USD."""

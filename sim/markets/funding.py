@@ -108,12 +108,14 @@ def ask_of(market: Market, lab: Lab) -> Ask | None:
     if lab.backed or not lab.active or market.quarter - lab.last_ask < c.between_rounds:
         return None
     burn = max(0.0, lab.accounts.burn * QUARTERS_PER_YEAR)
-    planned = burn + growth_of_research(market, lab)
+    growth = growth_of_research(market, lab)
+    planned = burn + growth
     cash = float(market.journal.cash[lab.account]) + market.journal.credit(lab.account)
     runway = cash / planned * QUARTERS_PER_YEAR if planned > 0.0 else math.inf
     if runway >= c.runway_trigger * QUARTERS_PER_YEAR:
         return None
-    worth = market.outlook.value(lab, market.parameters)
+    added = growth / (lab.budget_per_run() * market.outlook.race)
+    worth = market.outlook.value(lab, market.parameters, added)  # with the money it asks for
     short = market.journal.debt(lab.account) - cash
     sellable = worth * math.exp(market.mood) * c.largest_dilution
     amount = max(c.runway_target * burn + short, min(c.runway_target * planned + short, sellable))
@@ -124,8 +126,19 @@ def growth_of_research(market: Market, lab: Lab) -> float:
     """What the lab would spend more than today, USD a year, on average until the next round, on the way to its aim."""
     c, costs = market.parameters.capital, market.parameters.costs
     aim = max(lab.target_run, costs.minimum_run) * lab.budget_per_run()
-    path = lab.plan.budget * costs.budget_ratchet ** np.arange(1.0, c.runway_target / DT + 1.0)
-    return max(0.0, float(np.minimum(aim, path).mean()) - lab.plan.budget)
+    quarters = np.arange(1.0, c.runway_target / DT + 1.0)
+    path = np.minimum(aim, lab.plan.budget * costs.budget_ratchet**quarters)
+    return max(0.0, built_out(path - lab.plan.budget, costs.build_out_lag, costs.staff_share))
+
+
+def built_out(wanted: Floats, lag: float, staff: float) -> float:
+    """Mean of a path of wanted spending (USD a year, by quarter) of which all but staff follows with the build-out."""
+    follow = 1.0 if lag == 0.0 else -math.expm1(-DT / lag)
+    built, total = 0.0, 0.0
+    for goal in wanted.tolist():
+        built += follow * (goal - built)
+        total += staff * goal + (1.0 - staff) * built
+    return total / wanted.size
 
 
 def first_ask(market: Market, lab: Lab) -> Ask:
