@@ -209,11 +209,11 @@ def test_a_lab_alone_against_the_edge_of_its_market_charges_the_monopoly_price(b
 
 
 def test_with_every_switch_off_labs_sell_or_fail_and_nothing_else_happens(baseline: Scenario) -> None:
-    """Two labs sell for ever what they had, a third one that spends what it has not got ends; no investor moves.
+    """Two labs sell for ever what they had, a third one ends that nobody gives credit; no investor moves.
 
     Kills: a mechanism of money or control that its switch does not remove, places for founders in every market.
     """
-    labs: dict[str, dict[str, object]] = {"one": {}, "two": {}, "poor": {"cash": 1e8, "research_budget": 1e9}}
+    labs: dict[str, dict[str, object]] = {"one": {}, "two": {}, "poor": {"cash": 0.0, "debt": 1e9}}
     market = market_of(baseline, bare(baseline, labs), 60)
     tables = market.run().tables()
     events = tables["events"]
