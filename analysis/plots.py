@@ -486,6 +486,7 @@ FIGURES: dict[str, Callable[[Run], Figure]] = {
 # Columns of the market without which a figure has nothing to show; the share charts need shares.
 NEEDED = {
     "hhi": "hhi",
+    "hhi_causes": "hhi",
     "gap": "gap_elo",
     "training_cost": "record_training_cost_usd",
     "price_frontier": "closed_flagship_price_usd_per_mtok",

@@ -126,6 +126,7 @@ class Lab(mesa.Agent):
             self.claims[parameters.revenue_share.investor] = parameters.revenue_share.rate
         self.successor: Lab | None = None  # the lab that took it over
         self.for_sale = False
+        self.forbidden: set[str] = set()  # buyers whom a regulator has refused
         self.proposed = False  # founders look for their first money
         self.origin = ""  # the lab its founders left
         self.last_ask = self.entry - NEVER

@@ -192,7 +192,7 @@ def offers_for(market: Market, lab: Lab, targets: list[Lab]) -> list[Offer]:
     """What every able buyer offers for a lab: giants for the team or for all of it, labs for all of it in shares."""
     s, found = market.parameters.switches, []
     for buyer in market.active_labs:
-        if buyer in targets or not welcome(market, lab, buyer):
+        if buyer in targets or buyer.id in lab.forbidden or not welcome(market, lab, buyer):
             continue
         if buyer.parameters.ownership == "giant":
             if lab.valuation > market.parameters.control.reach or not wants_team(market, buyer):
@@ -349,6 +349,7 @@ def blocked(market: Market, offer: Offer, shares: dict[str, NDArray[np.float64]]
             continue
         found = review(s, a, b, Thresholds(rules.merger_level, rules.merger_change, rules.merger_share))
         if found.presumed_harmful:
+            lab.forbidden.add(buyer.id)
             say_blocked(market, offer, name, found)
             return True
     return False

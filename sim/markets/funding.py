@@ -105,7 +105,7 @@ def ask_of(market: Market, lab: Lab) -> Ask | None:
     c = market.parameters.capital
     if lab.proposed:
         return first_ask(market, lab)
-    if lab.backed or not lab.active or market.quarter - lab.last_ask < c.between_rounds:
+    if lab.backed or not lab.active or lab.for_sale or market.quarter - lab.last_ask < c.between_rounds:
         return None
     burn = max(0.0, lab.accounts.burn * QUARTERS_PER_YEAR)
     growth = growth_of_research(market, lab)

@@ -12,12 +12,15 @@ import pytest
 from analysis import explain
 from analysis.reading import dollars
 from sim.quarters import quarter_number
+from sim.runs import run
 
 
-def tables_of(result):
-    shares = result.shares("api_spend", "lab").stack().rename("share").rename_axis(["replication", "quarter", "key"])
-    tidy = shares.reset_index().assign(by="lab", lens="api_spend", population="all")
-    return {name: result.table(name) for name in ("labs", "events", "stakes", "investments")} | {"shares": tidy}
+def tables_of(result, *more):
+    shares = result.shares("api_spend", "lab").stack().rename("share")
+    tidy = shares.rename_axis([*shares.index.names[:-1], "key"]).reset_index()
+    tidy = tidy.assign(by="lab", lens="api_spend", population="all")
+    wanted = ("labs", "events", "stakes", "investments", *more)
+    return {name: result.table(name) for name in wanted} | {"shares": tidy}
 
 
 @pytest.fixture(scope="module")
@@ -340,6 +343,69 @@ def test_json_is_plain_and_says_infinity(tables):
     assert told["ending"]["kind"] in explain.EXITS and told["steps"][-1]["numbers"]["runway_quarters"] == 0.4
     quarter = labs_of(tables, lab, seed, "exited")[0]
     json.dumps(explain.as_json(explain.moment(tables, lab, quarter, seed)), allow_nan=False)
+
+
+@pytest.fixture(scope="module")
+def real(scenario):
+    """The real market, 600 enterprises, six years: its tables."""
+    result = run(scenario, seed=1, enterprises=600, until="2028Q4")
+    read = tables_of(result, "investors")
+    shares = read["shares"].assign(replication=1)
+    return read | {
+        "shares": shares,
+        "rows": read["labs"].set_index(["replication", "lab", "quarter"]).sort_index(),
+        "api_share": shares.set_index(["replication", "quarter", "key"])["share"],
+    }
+
+
+def test_the_story_of_the_first_lab_to_exit_reads_true(real):
+    """A baseline run: each number of the text out of the tables, and holders' money against the investors' books.
+
+    Kills: states of another quarter, numbers of another event, proceeds that investors did not receive.
+    """
+    events = real["events"]
+    ends = events[events["kind"].isin(explain.EXITS)]
+    assert len(ends), "a baseline run of six years has exits"
+    lab, quarter = ends["lab"].iloc[0], ends["quarter"].iloc[0]
+    story = explain.story(real, lab)
+    text = " ".join(explain.as_text(story).split())
+    for step in story.steps:
+        for state in [*([step.before] if step.before else []), *step.after]:
+            check_state(real, lab, 1, state)
+            if state.status == "active" and step.kind != "release":
+                row = real["rows"].loc[(1, lab, state.quarter)]
+                burn = row["cost_usd"] - row["revenue_usd"] - row["parent_transfer_usd"]
+                share = 100 * share_of(real, lab, 1, state.quarter)
+                words = f"{'burn' if burn >= 0 else 'surplus'} {dollars(abs(burn))} a quarter, {share:.1f} % of API"
+                assert f"cash {dollars(row['cash_usd'])}, {words}" in text
+    for row in events[(events["lab"] == lab) & (events["kind"] != "release")].itertuples():
+        assert row.cause.rstrip(".") in text
+        for name, value in json.loads(row.numbers).items():
+            assert f"{explain.label_text(name)} {explain.value_text(name, value)}" in text
+    assert story.ending.quarter == quarter and f"{story.head.name} ended in {quarter}" in text
+
+
+def test_holders_got_what_the_stories_say(real):
+    """Quarters in which labs were sold for cash or wound up, and none for shares: stories against investors' books.
+
+    Kills: the licence fee without the cash that was left, a holder skipped, stakes of another quarter.
+    """
+    books = real["investors"].pivot(index="quarter", columns="investor", values="proceeds_usd").sort_index()
+    received = books.diff().fillna(books)
+    ends = real["events"][real["events"]["kind"].isin(explain.EXITS)]
+    compared = 0
+    for quarter, rows in ends.groupby("quarter"):
+        endings = [explain.story(real, lab).ending for lab in rows["lab"]]
+        if rows["cause"].str.contains("in shares").any() or any(e.proceeds_usd is None for e in endings):
+            continue
+        told = {}
+        for ending in endings:
+            for holder, usd in ending.proceeds_usd.items():
+                told[holder] = told.get(holder, 0.0) + usd
+        for investor in received.columns:
+            assert told.get(investor, 0.0) == pytest.approx(received.loc[quarter, investor], rel=1e-4, abs=1e3)
+        compared += 1
+    assert compared
 
 
 def test_stand_in_tables_are_consistent(tables):
