@@ -88,6 +88,13 @@ class Outlook:
         worth = _multiple(lab.growth(self.growth), parameters) * lab.revenue_rate
         return worth + self.option(self.gap(lab), self.run_share(lab) + added, parameters)
 
+    def next_round(self, lab: Lab, parameters: Parameters) -> float:
+        """Money, USD a year, that a private lab counts on raising on usual terms; none after a round that failed."""
+        c = parameters.capital
+        if lab.backed or lab.round_failed or not parameters.switches.funding_market:
+            return 0.0
+        return c.largest_dilution / (1.0 - c.largest_dilution) * self.value(lab, parameters) / c.runway_target
+
     def option(self, gap: float, run_share: float, parameters: Parameters) -> float:
         """Worth of a place in the race, USD."""
         c = parameters.capital

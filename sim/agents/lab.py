@@ -270,13 +270,14 @@ class Lab(mesa.Agent):
     # ---- planning: affordability first
 
     def affordable_budget(self) -> float:
-        """R&D, USD a year, that cash, income and its backer can carry over the planning horizon."""
+        """R&D, USD a year, that cash, income, its backer and the next round can carry over the planning horizon."""
         costs = self.model.parameters.costs
         a = self.accounts
         upkeep = a.total_cost - a.cost.get("training", 0.0) - a.cost.get("staff", 0.0)
         income = (a.total_revenue - upkeep) / DT
         cash = float(self.model.journal.cash[self.account]) + self.model.journal.credit(self.account)
-        return max(0.0, cash / costs.planning_years + income + self.model.transfer_cap(self))
+        outside = self.model.transfer_cap(self) + self.model.outlook.next_round(self, self.model.parameters)
+        return max(0.0, cash / costs.planning_years + income + outside)
 
     def budget_per_run(self) -> float:
         """R&D budget, USD a year, that carries one USD a year of final runs: its compute, energy and staff."""

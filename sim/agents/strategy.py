@@ -59,7 +59,7 @@ def position(market: Market, lab: Lab, strategy: Strategy, known: float) -> Posi
     p, s, outlook = market.parameters, market.parameters.strategy, market.outlook
     per_run = lab.budget_per_run()
     wanted = max(target_run(market, lab, strategy), p.costs.minimum_run)
-    afforded = (lab.affordable_budget() + hoped_for(market, lab)) / per_run
+    afforded = lab.affordable_budget() / per_run
     run = min(wanted, afforded, max(outlook.leading_run, lab.plan.capacity) * p.costs.budget_ratchet**QUARTERS_PER_YEAR)
     needed = min(wanted, outlook.race) if strategy == "frontier" else wanted
     if run < s.within_reach * needed or run <= 0.0:
@@ -71,15 +71,6 @@ def position(market: Market, lab: Lab, strategy: Strategy, known: float) -> Posi
     race = s.yearly_return * outlook.option(gap, run / outlook.race, p) + own_use(market, lab, gap)
     cost = run * per_run
     return Position(strategy, run, cost, earnings, race, earnings + race - cost)
-
-
-def hoped_for(market: Market, lab: Lab) -> float:
-    """R&D, USD a year, that a round on usual terms would add."""
-    c = market.parameters.capital
-    if lab.backed or not market.parameters.switches.funding_market:
-        return 0.0
-    part = c.largest_dilution / (1.0 - c.largest_dilution)
-    return part * market.outlook.value(lab, market.parameters) / c.runway_target
 
 
 def expected_gap(market: Market, lab: Lab, run: float) -> float:
