@@ -532,8 +532,8 @@ class Market(mesa.Model):
         )
 
     def _use(self) -> Usage:
-        rates = self.lab_column("services_rate") * self.parameters.switches.services
-        rates = rates * np.array([lab.status == ACTIVE for lab in self.roster] + [False])
+        rates = np.array([lab.services_rate_as(lab.strategy) for lab in self.roster] + [0.0])
+        rates *= np.array([lab.status == ACTIVE for lab in self.roster] + [False]) * self.parameters.switches.services
         return usage_of(self.population, self.catalogue, self.conditions(), rates)
 
     # ---- 5 invoices
