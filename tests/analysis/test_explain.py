@@ -327,10 +327,11 @@ def test_numbers_are_written_with_the_unit_in_their_name(name, value, text):
 
 
 def test_lines_do_not_break_a_number_from_its_unit():
-    """Kills: a line that begins with % or bn."""
+    """Kills: a line that begins with % or bn; lines that are never broken."""
     for length in range(10, 90):
         lines = explain._wrapped("x" * length + " 27.5 % of $180 m; cash $1.2 bn and so on and on and on for long", 80)
         assert not any(re.match(r"\s*(%|m;|bn)", line) for line in lines)
+        assert len(lines) > 1 and all(len(line) <= 80 + 12 for line in lines[1:])  # 12: a number with its unit
 
 
 def test_json_is_plain_and_says_infinity(tables):
