@@ -439,7 +439,7 @@ class Journal:
 
     def credit(self, holder: Account) -> float:
         """The holder's unused compute credits, USD."""
-        return self._credit.assets.get(self.id_of(holder), 0.0)
+        return sum(self.credit_by_issuer(holder).values())
 
     def credit_by_issuer(self, holder: Account) -> dict[int, float]:
         """The holder's unused compute credits: issuer id -> USD, in id order, zeros left out."""

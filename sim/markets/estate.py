@@ -33,12 +33,19 @@ def settle_estate(market: Market, lab: Lab) -> float:
 
 
 def pay_holders(market: Market, lab: Lab, purpose: str, payer: int, amount: float) -> None:
-    """Who holds a lab is paid by stake: investors and parents on their accounts, founders outside them."""
-    paid = market.register.by_stake(lab.id, amount)
-    for name, part in paid.items():
-        market.journal.pay(purpose, payer, market.holder_account(name), part)
+    """Who holds a lab is paid by stake: investors and parents on their accounts, founders outside them.
+
+    The largest holder comes last and gets what is left, so that rounding leaves nothing with the payer.
+    """
+    paid, left = market.register.by_stake(lab.id, amount), amount
+    *others, largest = sorted(paid, key=lambda name: (paid[name], name))
+    for name in others:
+        left -= paid[name]
+    paid[largest] = max(0.0, left)
+    for name in [*others, largest]:
+        market.journal.pay(purpose, payer, market.holder_account(name), paid[name])
         if name in market.investor:
-            market.investor[name].proceeds += part
+            market.investor[name].proceeds += paid[name]
     market.register.pay_out(lab.id, paid, payer)
 
 

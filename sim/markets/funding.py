@@ -73,7 +73,7 @@ def mark_books(market: Market) -> None:
     """Marks of private labs follow what they are worth to somebody without convictions, in today's mood."""
     c = market.parameters.capital
     for lab in market.roster:
-        if lab.active and not lab.backed:
+        if lab.active and not lab.backed and lab.last_round < market.quarter:  # a round agreed before sets today's mark
             worth = market.outlook.value(lab, market.parameters) * math.exp(market.mood)
             lab.valuation = step_towards(lab.valuation, worth, c.mark_speed) if worth > 0.0 else lab.valuation
 
