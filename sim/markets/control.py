@@ -378,7 +378,7 @@ def fail(market: Market, lab: Lab) -> None:
     """Suppliers give no more credit: the lab is wound down."""
     debt, limit, burn = market.journal.debt(lab.account), credit_limit(market, lab), lab.accounts.burn
     market.exits_and_rescues += market.subscale(lab)
-    recovered = wind_down(market, lab)
+    recovered, left = wind_down(market, lab)
     cause = (
         f"trade debt {debt:.4g} USD above the limit of {limit:.4g} USD at a burn of "
         f"{burn * QUARTERS_PER_YEAR:.4g} USD a year; creditors recovered {recovered:.4g} USD"
@@ -388,5 +388,6 @@ def fail(market: Market, lab: Lab) -> None:
         "credit_limit_usd": limit,
         "burn_usd_per_year": burn * QUARTERS_PER_YEAR,
         "recovered_usd": recovered,
+        "payoff_to_holders_usd": left,
     }
     market.event("winddown", lab.id, "", debt, cause, numbers)

@@ -49,13 +49,14 @@ def pay_holders(market: Market, lab: Lab, purpose: str, payer: int, amount: floa
     market.register.pay_out(lab.id, paid, payer)
 
 
-def wind_down(market: Market, lab: Lab) -> float:
-    """Settle the estate, give holders what is left and close the books; returns what creditors recovered, USD."""
+def wind_down(market: Market, lab: Lab) -> tuple[float, float]:
+    """Settle the estate, give holders what is left, close the books; returns what creditors and holders got, USD."""
     recovered = settle_estate(market, lab)
-    pay_holders(market, lab, "distribution", lab.account, max(0.0, float(market.journal.cash[lab.account])))
+    left = max(0.0, float(market.journal.cash[lab.account]))
+    pay_holders(market, lab, "distribution", lab.account, left)
     market.register.retire(lab.id, {}, lab.account)
     close(market, lab)
-    return recovered
+    return recovered, left
 
 
 def hire_team(market: Market, lab: Lab, giant: Lab, fee: float) -> None:

@@ -116,6 +116,7 @@ LAB_COLUMNS: tuple[Column, ...] = (
     Column("region", "-", "home region", "text"),
     Column("owner", "-", "id of the controlling parent, else the lab's own", "text"),
     Column("ownership", "-", "independent, giant (subsidiary) or state", "text"),
+    Column("creed", "-", "what it preaches, open or closed", "text"),
     Column("strategy", "-", "frontier, follower, specialist or services", "text"),
     Column("status", "-", "not_entered, active or exited", "text"),
     Column("release_policy", "-", "flagship/small: closed, open, open_threshold or none", "text"),

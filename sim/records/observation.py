@@ -230,6 +230,7 @@ def _lab_row(market: Market, lab: Lab, capability: dict[int, float]) -> dict[str
         "region": lab.parameters.region,
         "owner": lab.owner,
         "ownership": lab.parameters.ownership,
+        "creed": lab.parameters.creed,
         "strategy": lab.strategy,
         "status": lab.status,
         "release_policy": lab.release_policy(),
