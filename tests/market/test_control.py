@@ -351,12 +351,16 @@ def test_a_blocked_deal_leaves_everything_as_it_was(baseline: Scenario) -> None:
 
 
 def test_the_next_best_offer_is_considered(baseline: Scenario) -> None:
-    """Buyers who sell where the lab sells are blocked one after the other, until a team offer or a stranger's comes.
+    """Buyers who sell where the lab sells are blocked one after the other, until a team offer comes, or nobody.
 
     Kills: a lab that stays unsold once its best offer is blocked, a review of team hires.
     """
+
+    def no_stranger(p: Parameters) -> None:
+        p.labs["amazon"].ownership = "state"  # sells little, and would not be blocked
+
     for edits in ((), (off("acquihires"),), (TEAMS_ONLY,)):
-        market = ready(baseline, EAGER, ALL_HARM, put("control", team_years=0.1), *edits)
+        market = ready(baseline, EAGER, ALL_HARM, no_stranger, put("control", team_years=0.1), *edits)
         shares, lab = control.regional_shares(market), market.lab["cohere"]
         lab.for_sale, lab.distressed = True, 2
         offers = control.offers_for(market, lab, [lab])
