@@ -444,6 +444,8 @@ class Journal:
     def credit_by_issuer(self, holder: Account) -> dict[int, float]:
         """The holder's unused compute credits: issuer id -> USD, in id order, zeros left out."""
         owner = self.id_of(holder)
+        if owner not in self._credit.assets:
+            return {}  # has never held any
         amounts = {issuer: self._credit.get(issuer, owner) for issuer in sorted(self._credit.owed)}
         return {issuer: amount for issuer, amount in amounts.items() if amount}
 

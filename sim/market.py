@@ -581,8 +581,10 @@ class Market(mesa.Model):
         `lab` is whose model each entry of the usage runs. Nobody depends on the community.
         """
         usage, count = self.usage, self.population.enterprises.count
-        sellers, seller = np.unique(lab, return_inverse=True)
-        spend = np.bincount(seller * count + usage.enterprise, usage.spend, sellers.size * count)
+        sellers = np.flatnonzero(np.bincount(lab))
+        seller = np.zeros(len(self.roster) + 1, np.int64)
+        seller[sellers] = np.arange(sellers.size)
+        spend = np.bincount(seller[lab] * count + usage.enterprise, usage.spend, sellers.size * count)
         spend = spend.reshape(sellers.size, count)[sellers < len(self.roster)]
         total = spend.sum(axis=0)
         dislike = self.parameters.demand.dependence * self.parameters.switches.dependence
