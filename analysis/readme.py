@@ -27,11 +27,17 @@ Floats = NDArray[np.float64]
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE, IMAGES = ROOT / "README.md", ROOT / "docs" / "img"
-FIGURES = ("market_share_by_lab", "lenses")
+FIGURES = ("market_share_by_lab", "lenses", "timeline")
 MARKED = re.compile(r"(<!-- generated: (?P<name>\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 SEEDS, SCORED_SEEDS = 20, 50
 LARGE = 0.05  # share from which an owner is named
 EARLY = "2024Q4"
+ENDS = {
+    "acquihire": "teams hired away by a giant",
+    "merger": "takeovers",
+    "winddown": "wind-downs",
+    "restructuring": "rescues",
+}
 LENS_WORDS = {
     "api_spend": "API spend",
     "total_spend": "total spend",
@@ -124,18 +130,32 @@ def prices(result: Run, last: str) -> str:
 
 
 def survival(result: Run, last: str) -> str:
-    """Who is left, with the caveat that money is exogenous."""
-    labs = result.table("labs")
+    """Who is left, and how the others ended."""
+    seeds = len(result.seeds)
+    labs, events = result.table("labs"), result.table("events")
     there = labs[(labs["quarter"] == last) & (labs["status"] == "active")]
-    independent = there[there["ownership"] == "independent"]
-    earning = float(np.isinf(independent["runway_quarters"]).mean()) if len(independent) else float("nan")
-    events = result.table("events")
-    exits = float((events["kind"] == "winddown").sum()) / len(result.seeds)
+    independent = (there["ownership"] == "independent").sum() / seeds
+    a_run = {kind: (events["kind"] == kind).sum() / seeds for kind in ENDS}
+    ends = ", ".join(f"{short(a_run[kind])} {words}" for kind, words in ENDS.items())
+    early = result.table("market")
+    exits = early[early["quarter"] <= "2025Q4"].groupby("replication")["subscale_exits_and_rescues"].sum()
     return (
-        f"**Who survives is mostly an assumption so far.** {short(exits)} wind-downs a run, "
-        f"{len(there) / len(result.seeds):.0f} labs active in {last}; {100 * earning:.0f} % of the independent ones "
-        "earn more than they spend then. Rounds repeat on a schedule and labs without money train less and stay, "
-        "so this says little about who would survive a market for capital."
+        f"**Few independent labs last.** {len(there) / seeds:.0f} labs are active in {last}, {short(independent)} of "
+        f"them independent. A run sees {ends}; by the end of 2025 {spread(exits.to_numpy(np.float64))} sub-scale labs "
+        "have exited or been rescued. Giants go on as long as their parents pay."
+    )
+
+
+def money(result: Run, last: str) -> str:
+    """What investors put in, and into which camp."""
+    funding = result.table("funding")
+    then = funding[funding["quarter"] == last]
+    total = (then["cumulative_open_usd"] + then["cumulative_closed_usd"]).to_numpy(np.float64)
+    early = funding.loc[funding["quarter"] == "2024Q3", "open_share_of_private_funding"].to_numpy(np.float64)
+    part = then["open_share_of_private_funding"].to_numpy(np.float64)
+    return (
+        f"**Money follows the leaders.** Private labs have raised {spread(total, scale=1e-9)} B USD by {last}; labs that "
+        f"preach open models have {spread(early, scale=100)} % of it by 2024Q3 and {spread(part, scale=100)} % by {last}."
     )
 
 
@@ -148,6 +168,7 @@ def findings(result: Run) -> str:
         yardsticks(result),
         prices(result, last),
         survival(result, last),
+        money(result, last),
     ]
     head = f"Medians of {len(result.seeds)} seeds, 10-90 % of them in brackets, scenario {result.scenario.name}:\n\n"
     return head + "".join(f"- {part}\n" for part in parts)

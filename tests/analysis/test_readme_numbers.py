@@ -33,7 +33,7 @@ def test_a_move_is_more_than_a_tenth(after, word):
 def test_findings_follow_the_run(several):
     """Kills: numbers of another quarter, seed or column. Four seeds of the stand-in market, to 2025Q4."""
     text = readme.findings(several)
-    assert text.count("\n- **") == 5 and "nan" not in text
+    assert text.count("\n- **") == 6 and "nan" not in text
     assert "Medians of 4 seeds" in text and "2025Q4" in text
     market = several.table("market")
     for quarter in ("2024Q4", "2025Q4"):
