@@ -14,6 +14,12 @@ def baseline() -> Scenario:
 
 
 @pytest.fixture(scope="session")
+def dated_history() -> Scenario:
+    """The market for models alone: dated rounds and licences, nobody is sold or founded."""
+    return load_scenario("dated_history")
+
+
+@pytest.fixture(scope="session")
 def ten_quarters(baseline: Scenario) -> Records:
     """300 enterprises until 2025Q2, seed 1: the yardstick of what an edit changes."""
     return Market(baseline, 1, 300, "2025Q2").run()

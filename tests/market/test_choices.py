@@ -160,11 +160,18 @@ def test_contracts_are_staggered(baseline: Scenario) -> None:
     assert ((ahead > 1 / 6) & (ahead < 0.4)).all(), ahead
 
 
+def _successors(market: Market) -> np.ndarray:
+    """Who serves the customers of each lab, by position: itself or, when this quarter took it over, its buyer."""
+    heirs = [x if x.successor is None or x.status != EXITED else x.successor for x in market.roster]
+    return np.array([x.position for x in heirs] + [len(heirs)])
+
+
 def test_under_contract_nothing_changes_but_the_model(baseline: Scenario) -> None:
     """Workloads not due keep lab, mode and date; some take a newer model of their lab and tier, and only a better one.
 
-    Better at an API: value x quality - beta log(price + c0) higher, worked out here. Kills: upgrades across labs or
-    tiers, to a dearer model for nothing, to the oldest instead of the newest.
+    Who takes a lab over takes its customers over. Better at an API: value x quality - beta log(price + c0) higher,
+    worked out here. Kills: upgrades across labs or tiers, to a dearer model for nothing, to the oldest instead of the
+    newest, customers of a lab that was sold who stay behind.
     """
     market = steps(Market(baseline, 1, 1_500, "2025Q4"), 5)
     moved = 0
@@ -178,7 +185,8 @@ def test_under_contract_nothing_changes_but_the_model(baseline: Scenario) -> Non
         before = [column[settled].copy() for column in (w.lab, w.mode, w.due, w.model)]
         seen = market.conditions()
         finish_quarter(market, "enterprises_choose")
-        for column, old in zip((w.lab, w.mode, w.due), before[:3], strict=True):
+        assert (w.lab[settled] == _successors(market)[before[0]]).all()
+        for column, old in zip((w.mode, w.due), before[1:3], strict=True):
             assert (column[settled] == old).all()
         changed = np.flatnonzero(w.model[settled] != before[3])
         moved += changed.size
@@ -243,12 +251,12 @@ def test_open_weights_outlive_their_lab(baseline: Scenario) -> None:
     assert (np.isin(w.model, ids) & ~users).any()
 
 
-def test_a_closed_model_dies_with_its_lab(baseline: Scenario) -> None:
+def test_a_closed_model_dies_with_its_lab(dated_history: Scenario) -> None:
     """Users of a closed lab that is wound down run something else, or nothing, in the next quarter, as newcomers.
 
     Kills: a dead lab that still serves, users who go on paying loyalty to it.
     """
-    market = Market(altered(baseline, broke("cohere")), 1, 1_500, "2027Q4")
+    market = Market(altered(dated_history, broke("cohere")), 1, 1_500, "2027Q4")
     lab, w = market.lab["cohere"], market.population.workloads
     while lab.status != EXITED:
         market.step()

@@ -43,10 +43,10 @@ def test_market_and_enterprise_print_in_one_short_line(ended: Market) -> None:
 
 
 def test_only_active_labs_have_a_runway(ten_quarters: Records) -> None:
-    """Kills: inf for a lab that has not entered, null for one that earns."""
+    """Kills: inf for a lab that has not entered or is no more, null for one that earns."""
     labs = ten_quarters.tables()["labs"]
     active = labs["status"] == ACTIVE
-    assert set(labs["status"]) == {NOT_ENTERED, ACTIVE}
+    assert set(labs["status"]) == {NOT_ENTERED, ACTIVE, EXITED}
     assert labs.loc[~active, "runway_quarters"].isna().all()
     assert labs.loc[active, "runway_quarters"].notna().all()
 

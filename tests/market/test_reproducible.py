@@ -11,6 +11,7 @@ from sim.market import Market
 from sim.parameters import Parameters
 from sim.records import Records
 from sim.runs import run
+from sim.runs.results import TABLES
 from sim.scenario import Scenario
 from tests.market.worlds import altered, differences, ghost, run_of, steps
 
@@ -42,7 +43,7 @@ def test_another_seed_gives_other_luck(baseline: Scenario, ten_quarters: Records
 def test_two_workers_give_the_bits_of_one(baseline: Scenario) -> None:
     """Kills: workers that share a stream, seeds dealt by worker, rows in order of arrival."""
     one, two = (run(baseline, seeds=[3, 1, 2], workers=n, until="2023Q4", enterprises=150) for n in (1, 2))
-    for table in ("market", "labs", "funding", "events"):
+    for table in TABLES:
         assert one.table(table).equals(two.table(table)), table
     assert one.cube.values.tobytes() == two.cube.values.tobytes()
 
@@ -82,7 +83,7 @@ def test_looking_at_enterprises_midway_changes_nothing(baseline: Scenario, ten_q
     market.enterprises.shuffle(inplace=True)
     market.run()
     assert differences(ten_quarters, market.records) == []
-    assert len(market.labs) == len(baseline.parameters.labs)
+    assert len(market.labs) == len(baseline.parameters.labs) + baseline.parameters.founding.places
     assert all(isinstance(agent, Lab) for agent in market.labs)
 
 
