@@ -343,8 +343,8 @@ def blocked(market: Market, offer: Offer, shares: dict[str, NDArray[np.float64]]
         return False
     lab, buyer = offer.target, offer.buyer
     a, b = representative(market, lab), representative(market, buyer)
-    for name, rules in market.parameters.regions.items():
-        s = shares[name]
+    for name in REGIONS:
+        rules, s = market.parameters.regions[name], shares[name]
         if s[a] <= 0.0 or s[b] <= 0.0 or (rules.failing_firm and lab.distressed):
             continue
         found = review(s, a, b, Thresholds(rules.merger_level, rules.merger_change, rules.merger_share))
