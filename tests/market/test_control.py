@@ -348,6 +348,7 @@ def test_a_blocked_deal_leaves_everything_as_it_was(baseline: Scenario) -> None:
     assert sorted(found.price_usd) == pytest.approx(sorted(offer.price for offer in offers), rel=1e-5)
     assert (found.hhi_after - found.hhi_before - found.hhi_change).abs().max() < 0.05, "six digits are told"
     assert (found.hhi_change > 0.0).all()
+    assert control.offers_for(market, market.lab["cohere"], [market.lab["cohere"]]) == [], "who is refused stays away"
 
 
 def test_the_next_best_offer_is_considered(baseline: Scenario) -> None:
