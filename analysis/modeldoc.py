@@ -1,4 +1,4 @@
-"""The tables of `docs/model.md` that the code itself can write: every parameter and every output column.
+"""The tables of `docs/model.md` that the code itself can write: every parameter, output column and payment's purpose.
 
 `python -m analysis.modeldoc` (`make docs`) rewrites what stands between the markers of that page and nothing else.
 """
@@ -13,6 +13,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from sim.journal import PURPOSES
 from sim.parameters import Parameters
 from sim.records import COLUMNS, REPLICATION_COLUMN, Column
 from sim.scenario import Scenario, load_scenario
@@ -45,6 +46,9 @@ FILES = {
     "shares": "`shares.parquet`: one row for each quarter, population, lens, by and key",
     "funding": "`funding.parquet`: one row a quarter",
     "events": "`events.parquet`: one row for each event",
+    "investors": "`investors.parquet`: one row for each investor and quarter",
+    "investments": "`investments.parquet`: one row for each investor, lab and quarter with new money",
+    "stakes": "`stakes.parquet`: one row for each lab and holder in quarters in which the lab's cap table changed",
 }
 
 
@@ -118,9 +122,22 @@ def _column_row(column: Column) -> str:
     return f"| `{column.name}` | {column.unit} | {column.kind} | {column.meaning} |"
 
 
+def payment_table() -> str:
+    """One row for each purpose of the journal's postings."""
+    lines = ["| purpose | from | to | stands under | invoiced | meaning |", "|---|---|---|---|---|---|"]
+    for p in PURPOSES:
+        heading, invoiced = p.line.replace("_", " "), "yes" if p.invoiced else "no"
+        lines.append(f"| `{p.name}` | {_name(p.payer)} | {_name(p.payee)} | {heading} | {invoiced} | {p.meaning} |")
+    return "\n".join([*lines, ""])
+
+
+def _name(party: str) -> str:
+    return party.replace("_", " ")
+
+
 def tables(scenario: Scenario) -> dict[str, str]:
     """Every generated part of the page by the name in its marker."""
-    return {"parameters": parameter_tables(scenario), "columns": column_tables()}
+    return {"parameters": parameter_tables(scenario), "columns": column_tables(), "payments": payment_table()}
 
 
 def rendered(page: str, scenario: Scenario) -> str:
