@@ -117,8 +117,8 @@ class Switches(Section):
     release_choice: bool = choice("labs choose open or closed at each release; off: by the licences of the scenario")
     giving_up: bool = choice("founders who see that they cannot pay for the race look for a buyer")
     restructuring: bool = choice("creditors forgive debt of a lab that its investors rescue")
-    acquihires: bool = choice("giants hire teams of labs in distress and pay their investors a licence fee")
-    mergers: bool = choice("labs in distress are taken over with customers and models")
+    acquihires: bool = choice("giants hire teams of labs for sale and pay their holders a licence fee")
+    mergers: bool = choice("labs for sale are taken over with customers and models")
     merger_review: bool = choice("regulators block mergers that their region's thresholds presume harmful")
     founding: bool = choice("new labs are founded in the run")
     parent_transfers: bool = choice("giants and states pay the burn of their labs up to a cap")
@@ -349,7 +349,9 @@ class Capital(Section):
     multiple_cap: float = number("x", "largest multiple", 1.0, 1000.0)
     option_weight: float = number("-", "worth of leading the race over the value of the industry's revenue", 0.0, 20.0)
     option_gap_decay: float = number("per OOM", "fall of the option on the race with the gap to the best", 0.0, 20.0)
-    option_run_elasticity: float = number("-", "elasticity of that option to the part of X* it can pay", 0.0, 2.0)
+    option_run_elasticity: float = number(
+        "-", "elasticity of that option to its run over the price of keeping up", 0.0, 2.0
+    )
     conviction: float = number("log", "tilt of value when thesis and creed agree and nothing is hedged", 0.0, 3.0)
     abroad: float = number("log", "discount of a lab in a fully distrusted region", 0.0, 10.0)
     home: float = number("log", "premium of a lab at home to a sovereign fund", 0.0, 5.0)
@@ -379,7 +381,7 @@ class Capital(Section):
     revenue_claim: float = number("-", "share of revenue a corporate with compute takes, per stake it buys", 0.0, 2.0)
     revenue_claim_cap: float = number("-", "largest part of a lab's revenue promised away", 0.0, 0.9)
     mark_speed: float = number(
-        "per quarter", "part of the way that a mark follows the investors' median value", 0.0, 1.0
+        "per quarter", "part of the way that a mark follows what the lab is worth without convictions", 0.0, 1.0
     )
 
 
@@ -393,14 +395,14 @@ class StrategyChoice(Section):
     yearly_return: float = number("per year", "return that turns a value into USD a year", 0.0, 1.0)
     inertia: float = number("-", "what changing costs, as a part of the largest stake", 0.0, 2.0)
     within_reach: float = number("-", "part of a strategy's budget a lab must be able to pay to choose it", 0.0, 1.0)
-    follower_share: float = number("-", "run of a follower over the leading run", 0.0, 2.0)
-    specialist_share: float = number("-", "run of a specialist over the leading run", 0.0, 2.0)
-    services_share: float = number("-", "run of a services lab over the leading run", 0.0, 2.0)
+    follower_share: float = number("-", "run of a follower over the price of keeping up", 0.0, 2.0)
+    specialist_share: float = number("-", "run of a specialist over the price of keeping up", 0.0, 2.0)
+    services_share: float = number("-", "run of a services lab over the price of keeping up", 0.0, 2.0)
     services_rate: float = number(
         "-", "services a services lab sells per USD spent running its open weights", 0.0, 20.0
     )
     giving_up_rate: float = number("per year", "hazard of giving up without any part in the race or cover", 0.0, 20.0)
-    lost_race: float = number("-", "part of X* from which founders do not doubt the race", 1e-6, 1.0)
+    lost_race: float = number("-", "run over the price of keeping up from which nobody doubts the race", 1e-6, 1.0)
     safe_cover: float = number("x", "cost over revenue at which founders stop doubting", 0.0, 100.0)
 
 
@@ -428,8 +430,8 @@ class Control(Section):
     pivot_cut: float = number("x", "budget after a pivot in distress over the one before", 0.05, 1.0)
     team_years: float = number("years", "pay of a team that a giant offers for it and its licence", 0.0, 50.0)
     team_spread: float = number("log", "standard deviation of what a team is worth to each giant", 0.0, 3.0)
-    appetite: float = number("per year", "rate at which a giant is ready to hire a team", 0.0, 20.0)
-    reach: float = number("USD", "largest value of a lab that a giant can take over", 0.0, 1e13)
+    appetite: float = number("per year", "rate at which a giant is ready to hire a team or buy a lab", 0.0, 20.0)
+    reach: float = number("USD", "largest value of a lab that a giant hires away or takes over", 0.0, 1e13)
     staff_knowledge: float = number("-", "part of a knowledge lead that moves with a team", 0.0, 1.0)
     seller_part: float = number("-", "part of the surplus of a sale that goes to the sellers", 0.0, 1.0)
     reservation: float = number("-", "least price over the lab's value that its holders take", 0.0, 1.0)
@@ -451,7 +453,7 @@ class Founding(Section):
     knowledge_taken: float = number("-", "part of that lab's lead over public knowledge that founders bring", 0.0, 1.0)
     open_creed: float = number("-", "part of founders who preach open models", 0.0, 1.0)
     regions: dict[Region, Fraction] = number("-", "where labs are founded")
-    run_share: float = number("-", "run of its first model over the leading run", 1e-6, 1.0)
+    run_share: float = number("-", "run of its first model over the price of keeping up", 1e-6, 1.0)
     build_time: int = number("quarters", "from the first round to the first model", 1, 12)
 
     @model_validator(mode="after")
@@ -544,7 +546,9 @@ class RegionParameters(Section):
     open_ceiling: float = number("OOM", "capability above which its labs may not release weights", -10.0, 1000.0)
     merger_level: float = number("0-10,000", "HHI after a merger above which harm is presumed", 0.0, 10000.0)
     merger_change: float = number("0-10,000", "change of HHI above which it is presumed", 0.0, 10000.0)
-    merger_share: float = number("-", "joint share above which harm is presumed whatever the level", 0.0, 1.0)
+    merger_share: float = number(
+        "-", "joint share above which such a change is presumed harmful at any level", 0.0, 1.0
+    )
     failing_firm: bool = choice("a merger is let through when the target would leave the market otherwise")
 
 
@@ -598,7 +602,9 @@ class LabParameters(Section):
     cash: float = number("USD", "cash on entry", 0.0, 1e12)
     debt: float = number("USD", "trade debt on entry", 0.0, 1e12)
     research_budget: float = number("USD per year", "R&D spending on entry", 0.0, 1e12)
-    target_share: float = number("-", "part of X* it aims for", 0.0, 5.0)
+    target_share: float = number(
+        "-", "part of X* (racers) or of the price of keeping up (others) it aims for", 0.0, 5.0
+    )
     capability: float = number("OOM", "flagship capability on entry before distillation", -10.0, 10.0)
     first_run: float = number("USD", "final-run cost of its first flagship", 1e3, 1e11)
     serving_efficiency: float = number("x", "serving cost of others over its own, all else equal", 0.05, 20.0)

@@ -114,7 +114,7 @@ LAB_COLUMNS: tuple[Column, ...] = (
     _LAB,
     Column("name", "-", "name for people", "text"),
     Column("region", "-", "home region", "text"),
-    Column("owner", "-", "id of the controlling parent, else the lab's own", "text"),
+    Column("owner", "-", "id of who controls it: who took it over, else its parent, else its own", "text"),
     Column("ownership", "-", "independent, giant (subsidiary) or state", "text"),
     Column("creed", "-", "what it preaches, open or closed", "text"),
     Column("strategy", "-", "frontier, follower, specialist or services", "text"),
