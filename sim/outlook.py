@@ -109,7 +109,8 @@ class Outlook:
     def contest(self, lab: Lab, tier: Tier, is_open: bool, gap: float, parameters: Parameters) -> float:
         """Part (0-1) of what sellers of this tier and openness earn that a model this far behind would draw."""
         t, o = TIERS.index(tier), OPEN if is_open else CLOSED
-        own = float(attraction(gap, lab.brand, parameters.strategy.quality_weight, self.reach[lab.parameters.region]))
+        brand = lab.brand * parameters.switches.brand
+        own = float(attraction(gap, brand, parameters.strategy.quality_weight, self.reach[lab.parameters.region]))
         rivals = max(0.0, float(self.pull[t, o] - self.own_pull[lab.position, t, o]))
         return contest_share(own, rivals)
 
@@ -162,7 +163,7 @@ def _pulls(market: Market, best: float, reach: dict[str, float]) -> Floats:
     """Attraction of what each lab has on sale by tier and openness; superseded models count no more."""
     c, weight = market.catalogue, market.parameters.strategy.quality_weight
     home = np.array([reach[REGIONS[region]] for region in market.home_regions])
-    brand = np.array([lab.brand for lab in market.roster] + [0.0])
+    brand = np.array([lab.brand for lab in market.roster] + [0.0]) * market.parameters.switches.brand
     on_sale = np.array([not m.superseded for m in c.models]) & (c.is_open | (c.price > 0.0))
     return _by_cell(market, on_sale * attraction(best - c.capability, brand[c.lab], weight, home[c.lab]))
 
@@ -198,7 +199,7 @@ def _growth(market: Market) -> float:
     """Yearly growth of the industry's revenue, from at most a year of quarters."""
     path = market.industry_revenue
     if len(path) < 2 or path[0] <= 0.0:
-        return math.expm1(market.parameters.demand.budget_growth)
+        return math.expm1(market.parameters.demand.budget_growth * market.parameters.switches.budget_growth)
     back = min(QUARTERS_PER_YEAR, len(path) - 1)
     before = path[-1 - back]
     yearly = (path[-1] / before) ** (QUARTERS_PER_YEAR / back) - 1.0 if before > 0.0 else 0.0
