@@ -26,6 +26,32 @@ def both(*edits: Edit) -> Edit:
     return edit
 
 
+def put_regions(**values: object) -> Edit:
+    """An edit that sets the same numbers of every region."""
+
+    def edit(p: Parameters) -> None:
+        for region in p.regions.values():
+            for name, value in values.items():
+                setattr(region, name, value)
+
+    return edit
+
+
+DATED = put("switches", exogenous_rounds=True, funding_market=False)
+RESTLESS = put("strategy", giving_up_rate=5.0)  # founders who soon look for a buyer
+# Where a mechanism seldom bites in ten quarters, or not in the baseline: a world in which it does.
+WORLD: dict[str, Edit] = {
+    "exogenous_rounds": DATED,
+    "giving_up": RESTLESS,
+    "merger_review": both(
+        RESTLESS, put_regions(merger_level=0.0, merger_change=0.0, merger_share=0.0, failing_firm=False)
+    ),
+    "restructuring": both(
+        put("control", distress_runway=0.5, rescue_years=0.1, survival=1.0),
+        put("capital", inflow=0.0, ticket=0.1),
+        off("acquihires", "mergers", "giving_up", "affordability", "founding", "strategy_choice", "release_choice"),
+    ),
+}
 # What makes a mechanism idle without its switch.
 IDLE: dict[str, Edit] = {
     "run_noise": put("technology", run_noise=0.0),
@@ -48,10 +74,19 @@ IDLE: dict[str, Edit] = {
     "diffusion": put("demand", talent_growth=0.0, tooling_growth=0.0),
     "seats": put("seats", market_initial=0.0),
     "cloud_resale": put_labs(cloud_share=0.0),
-    "services": both(put_labs(services_rate=0.0), put("hosting", host_revenue_share=0.0)),
+    "services": both(
+        put_labs(services_rate=0.0), put("strategy", services_rate=0.0), put("hosting", host_revenue_share=0.0)
+    ),
     "exogenous_rounds": no_rounds,
     "parent_transfers": put("funding", parent_cap=0.0),
-    "revenue_shares": put_labs(revenue_share=None),
+    "revenue_shares": both(put_labs(revenue_share=None), put("capital", revenue_claim=0.0)),
+    "conviction": put("capital", conviction=0.0),
+    "herd": put("capital", herd=0.0),
+    "mood": put("capital", mood_gain=0.0, mood_luck=0.0),
+    "giving_up": put("strategy", giving_up_rate=0.0),
+    "restructuring": put("control", distress_runway=0.0),  # in its world distress has no other consequence
+    "merger_review": put_regions(merger_level=1e4, merger_share=1.0),
+    "founding": put("founding", places=0),
 }
 # Mechanisms without a strength of their own; each has a test below.
 OTHERS = {
@@ -66,6 +101,11 @@ OTHERS = {
     "pilots",
     "trade_debt",
     "affordability",
+    "funding_market",
+    "strategy_choice",
+    "release_choice",
+    "acquihires",
+    "mergers",
 }
 
 
@@ -78,9 +118,11 @@ def test_every_switch_is_tested_here() -> None:
 @pytest.mark.parametrize("name", IDLE)
 def test_off_is_strength_nought_and_nothing_else(name: str, baseline: Scenario, ten_quarters: Records) -> None:
     """Ten quarters, all tables. Kills: a switch nobody reads, or that removes half or more than it says."""
-    switched = run_of(altered(baseline, off(name)))
-    assert differences(ten_quarters, switched) != []
-    assert differences(run_of(altered(baseline, IDLE[name])), switched) == []
+    world = WORLD.get(name, both())
+    switched = run_of(altered(baseline, world, off(name)))
+    working = run_of(altered(baseline, world)) if name in WORLD else ten_quarters
+    assert differences(working, switched) != []
+    assert differences(run_of(altered(baseline, world, IDLE[name])), switched) == []
 
 
 def table(scenario: Scenario, name: str, *edits: Edit) -> pd.DataFrame:
@@ -103,16 +145,17 @@ def test_training_off_keeps_the_first_catalogue(baseline: Scenario) -> None:
     assert table(baseline, "market", off("training")).record_training_cost_usd.iloc[[0, -1]].nunique() == 1
 
 
-def test_public_knowledge_off_is_no_absorption(baseline: Scenario) -> None:
-    """As with k_public = 0, but for the rounding of another formula (1e-9)."""
+def test_public_knowledge_off_is_no_absorption(dated_history: Scenario) -> None:
+    """As with k_public = 0, but for the rounding of another formula (1e-9), which bids and founders would magnify."""
     switched, idle = (
-        table(baseline, "labs", edit) for edit in (off("public_knowledge"), put("technology", public_diffusion=0.0))
+        table(dated_history, "labs", edit)
+        for edit in (off("public_knowledge"), put("technology", public_diffusion=0.0))
     )
     np.testing.assert_allclose(switched.knowledge_oom, idle.knowledge_oom, rtol=1e-9, atol=1e-12)
-    assert not np.allclose(switched.knowledge_oom, table(baseline, "labs").knowledge_oom, equal_nan=True)
+    assert not np.allclose(switched.knowledge_oom, table(dated_history, "labs").knowledge_oom, equal_nan=True)
 
 
-def test_retirement_off_serves_every_model_for_ever(baseline: Scenario, ten_quarters: Records) -> None:
+def test_retirement_off_serves_every_model_for_ever(dated_history: Scenario) -> None:
     """Models served = models released so far; with it some have gone by the tenth quarter. Kills: a life that ends."""
 
     def gone(records: Records) -> float:
@@ -120,8 +163,8 @@ def test_retirement_off_serves_every_model_for_ever(baseline: Scenario, ten_quar
         served = tables["labs"].query("quarter == '2025Q2'").models_served.sum()
         return float((tables["events"].kind == "release").sum() - served)
 
-    assert gone(run_of(altered(baseline, off("retirement")))) == 0
-    assert gone(ten_quarters) > 20
+    assert gone(run_of(altered(dated_history, off("retirement")))) == 0
+    assert gone(run_of(dated_history)) > 20
 
 
 def test_pricing_off_keeps_the_first_mark_up(baseline: Scenario) -> None:
@@ -201,18 +244,90 @@ def put_entry(lab: str) -> Edit:
     return edit
 
 
-def test_affordability_off_follows_plans(baseline: Scenario) -> None:
-    """Without it a poor lab's budget climbs as fast as a rich one's, to its aim; with it, it is cut back."""
+def test_affordability_off_follows_plans(dated_history: Scenario) -> None:
+    """Without it a poor lab's budget climbs as fast as a rich one's, to its stated aim; with it, it is cut back."""
 
     def poor(p: Parameters) -> None:
         p.labs["cohere"].cash, p.labs["cohere"].rounds, p.labs["cohere"].repeat_rounds = 1e6, [], False
         p.costs.credit_floor = 1e10
 
     def budgets(*edits: Edit) -> pd.Series:
-        labs = table(baseline, "labs", *edits)
+        labs = table(dated_history, "labs", *edits)
         return labs[labs.lab == "cohere"].budget_usd_per_year.reset_index(drop=True)
 
     prudent, bold, rich = budgets(poor), budgets(poor, off("affordability")), budgets(off("affordability"))
     np.testing.assert_allclose(bold, rich, rtol=1e-12)
     assert (prudent < bold).all()
     assert prudent.iloc[-1] < 0.5 * bold.iloc[-1]
+
+
+def kinds(records: Records) -> dict[str, int]:
+    """How often each kind of event happened."""
+    return records.tables()["events"].kind.value_counts().to_dict()
+
+
+def test_funding_market_off_raises_nothing(baseline: Scenario, ten_quarters: Records) -> None:
+    """No round, asked or agreed before, no new commitments, no marks; parents still pay. With it, rounds.
+
+    Kills: rounds agreed before the first quarter that are held without a market, purses that fill for nobody.
+    """
+    switched = run_of(altered(baseline, off("funding_market")))
+    tables = switched.tables()
+    assert not {"round", "failed_round"} & set(kinds(switched))
+    assert (tables["funding"].funding_usd == 0.0).all()
+    assert (tables["market"].investor_mood == 1.0).all()
+    assert len(tables["investments"]) == 0
+    with_claims = {x.revenue_share.investor for x in baseline.parameters.labs.values() if x.revenue_share}
+    others = tables["investors"][~tables["investors"].investor.isin(with_claims)]
+    assert (others.groupby("investor").dry_powder_usd.nunique() == 1).all()
+    assert (tables["investors"].called_usd == 0.0).all()
+    assert tables["labs"].valuation_usd.isna().all()
+    assert tables["labs"].parent_transfer_usd.sum() > 0.0
+    assert kinds(ten_quarters)["round"] > 10
+
+
+def test_strategy_choice_off_keeps_strategies(baseline: Scenario, ten_quarters: Records) -> None:
+    """Every lab is for ever what the scenario says and aims at its stated share of X*; with it some change.
+
+    Kills: a pivot in distress without choice, aims that follow the leader's run.
+    """
+    market = Market(altered(baseline, off("strategy_choice")), 1, 300, "2025Q2")
+    records = market.run()
+    assert "pivot" not in kinds(records)
+    for lab in market.roster:
+        assert lab.strategy == lab.parameters.strategy
+        if lab.active and lab.entry < market.last_quarter:  # who has just entered has not planned yet
+            stated = lab.parameters.target_share * market.trends.training_cost
+            assert lab.target_run == pytest.approx(stated, rel=1e-12)
+    assert (ten_quarters.tables()["labs"].groupby("lab").strategy.nunique() > 1).any()
+
+
+def test_release_choice_off_keeps_licences(baseline: Scenario, ten_quarters: Records) -> None:
+    """Every release and every lab in distress keeps to the stated licence; with it some labs open or close.
+
+    Kills: a paywall in distress without choice, a first release that is weighed.
+    """
+    switched = run_of(altered(baseline, off("release_choice")))
+    assert not {"open", "close", "paywall"} & set(kinds(switched))
+    assert (switched.tables()["labs"].groupby("lab").release_policy.nunique() == 1).all()
+    assert (ten_quarters.tables()["labs"].groupby("lab").release_policy.nunique() > 1).any()
+
+
+SALES = {"acquihires": {"acquihire"}, "mergers": {"merger", "blocked_merger"}}
+
+
+@pytest.mark.parametrize("name", SALES)
+def test_a_way_of_selling_switched_off_is_not_taken(name: str, baseline: Scenario) -> None:
+    """Where founders soon look for a buyer: no deal of this kind, the other one still; without both, no deal.
+
+    Kills: a switch that ends both, or leaves purchases by giants or mergers for shares.
+    """
+    both_kinds = set().union(*SALES.values())
+    working, switched, closed = (
+        set(kinds(run_of(altered(baseline, RESTLESS, off(*names))))) & both_kinds
+        for names in ((), (name,), tuple(SALES))
+    )
+    assert working >= {"acquihire", "merger"}
+    assert switched
+    assert not switched & SALES[name]
+    assert not closed
