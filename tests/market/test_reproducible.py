@@ -8,12 +8,13 @@ import pytest
 from sim.agents.enterprise import Enterprise
 from sim.agents.lab import Lab
 from sim.market import Market
+from sim.markets.founding import PLACE
 from sim.parameters import Parameters
 from sim.records import Records
 from sim.runs import run
 from sim.runs.results import TABLES
 from sim.scenario import Scenario
-from tests.market.worlds import altered, differences, ghost, run_of, steps
+from tests.market.worlds import altered, differences, ghost, off, put, run_of, steps
 
 
 def test_the_same_seed_gives_the_same_bits(baseline: Scenario, ten_quarters: Records) -> None:
@@ -110,6 +111,17 @@ def test_a_lab_nobody_wants_and_that_spends_nothing_changes_nothing(
     assert differences(ten_quarters, with_ghost, without_lab=name) == []
     rows = with_ghost.tables()["labs"].query("lab == @name")
     assert (rows[["cash_usd", "cost_usd", "revenue_usd", "models_served"]] == 0.0).all(axis=None)
+
+
+def test_places_that_nobody_takes_change_nothing(baseline: Scenario) -> None:
+    """Room for founders in a market without founders moves no bit of any row of the others.
+
+    Kills: streams or sums by position, a place that counts as a lab, bids or is bid for before it is taken.
+    """
+    none, room = (run_of(altered(baseline, edit)) for edit in (off("founding"), put("founding", rate=0.0)))
+    assert len(room.keys.keys("lab")) == len(none.keys.keys("lab")) + baseline.parameters.founding.places
+    assert differences(none, room, without_lab=PLACE) == []
+    assert not room.tables()["labs"].lab.str.startswith(PLACE).any()
 
 
 def test_a_lab_that_enters_after_the_end_changes_nothing(baseline: Scenario, ten_quarters: Records) -> None:

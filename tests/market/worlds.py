@@ -117,7 +117,10 @@ def steps(market: Market, quarters: int) -> Market:
 
 
 def differences(a: Records, b: Records, without_lab: str = "") -> list[str]:
-    """What is not the same bit by bit in two runs, as 'table.column'; `without_lab` leaves out a lab's own rows."""
+    """What is not the same bit by bit in two runs, as 'table.column'.
+
+    `without_lab` leaves out the rows of a lab, or of all whose ids begin so where it ends in "_".
+    """
     found = []
     tables = [{**r.tables(), "shares": r.share_table()} for r in (a, b)]
     for name, one in tables[0].items():
@@ -132,7 +135,8 @@ def differences(a: Records, b: Records, without_lab: str = "") -> list[str]:
 
 def _without(frame: pd.DataFrame, lab: str) -> pd.DataFrame:
     for column in {"lab", "key"} & set(frame.columns):
-        frame = frame[frame[column].astype(str) != lab]
+        names = frame[column].astype(str)
+        frame = frame[~names.str.startswith(lab) if lab.endswith("_") else names != lab]
     return frame
 
 
