@@ -1,13 +1,15 @@
-"""The installed base: what enterprises ran on the day before the first quarter."""
+"""The day before the first quarter: what enterprises ran, what it cost, and the old weights of the community."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sim.agents.lab import ReleasedModel
 from sim.markets.menu import API, EDGE, HOSTED, SELF, Catalogue
-from sim.parameters import REGIONS, Parameters
+from sim.parameters import COMMUNITY, REGIONS, WORKLOADS, Parameters
 from sim.population import EDGE_TYPE, PRODUCTION, Population
+from sim.quarters import QUARTERS_PER_YEAR
 from sim.streams import Streams
 
 Floats = NDArray[np.float64]
@@ -74,3 +76,38 @@ def _start(population: Population, catalogue: Catalogue, rows: Ints, chosen: Int
     w.model[rows] = np.array([m.id for m in catalogue.models])[chosen]
     w.lab[rows] = catalogue.lab[chosen]
     w.mode[rows] = EDGE if at_edge else np.where(catalogue.is_open[chosen], open_mode, API)
+
+
+def community_model(parameters: Parameters, model_id: int, position: int, first_quarter: int) -> ReleasedModel:
+    """Old open weights that no lab earns on; the community stands after the labs."""
+    p = parameters.community
+    return ReleasedModel(
+        id=model_id,
+        lab=COMMUNITY,
+        position=position,
+        tier="small",
+        licence="open",
+        api=False,
+        private=False,
+        compute_cost=1.0,
+        born=first_quarter - QUARTERS_PER_YEAR,
+        base_capability=p.capability,
+        knowledge=parameters.technology.public_knowledge_initial,
+        run_usd=0.0,
+        compute_oom=0.0,
+        serving=p.serving_cost,
+        price=0.0,
+    )
+
+
+def first_going_prices(population: Population, catalogue: Catalogue) -> Floats:
+    """USD per Mtok: budget-weighted price of what the installed base runs, by type; the mean where nothing runs."""
+    w, c = population.workloads, catalogue
+    rows = np.flatnonzero(w.running)
+    cost = np.nan_to_num(c.unit_cost[w.type[rows], c.row_of[w.model[rows]], w.mode[rows]])
+    budget = w.budget[rows] * w.weight[rows] * (cost > 0.0)
+    whole = np.bincount(w.type[rows], budget, len(WORKLOADS))
+    paid = np.bincount(w.type[rows], budget * cost, len(WORKLOADS))
+    prices = c.price[c.price > 0.0]
+    mean = paid.sum() / whole.sum() if whole.sum() > 0 else float(np.mean(prices)) if prices.size else 1.0
+    return np.where(whole > 0.0, paid / np.where(whole > 0.0, whole, 1.0), mean)

@@ -3,34 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
 from typing import cast
 
 import mesa
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtri
 
 from sim.agents.enterprise import Enterprise
 from sim.agents.investor import Investor
 from sim.agents.lab import ACTIVE, EXITED, NOT_ENTERED, Accounts, Lab, ReleasedModel
-from sim.agents.openness import licence_for
-from sim.agents.strategy import STOP, Position, choose_strategy, gives_up_now, planning_due, target_run
+from sim.agents.openness import licence_event, licence_for, say_licence
+from sim.agents.strategy import reconsider, target_run
 from sim.audit import IdentityResidual, require_identities
 from sim.choice import Conditions, choose, upgrades
 from sim.economics.adoption import bass_step
-from sim.economics.release import OpenOrClosed
 from sim.economics.technology import knowledge_step
 from sim.equity import Register
 from sim.frontier import Frontier, leaked_knowledge, served_capability
-from sim.installed_base import install
+from sim.installed_base import community_model, first_going_prices, install
 from sim.journal import Journal
 from sim.markets import control, founding, funding, invoices, schedule
 from sim.markets.menu import Catalogue, Menu, catalogue_of, menu_of
 from sim.markets.model_market import Usage, believed_demand, exposures, new_prices, submarkets, usage_of
 from sim.outlook import Outlook
-from sim.parameters import COMMUNITY, REGIONS, WORKLOADS, Licence, Parameters, Strategy, Tier
-from sim.population import NO_MODEL, Population
+from sim.parameters import COMMUNITY, REGIONS, WORKLOADS, Licence, Parameters, Tier
+from sim.population import NO_MODEL, Population, vendor_tastes
 from sim.quarters import DT, QUARTERS_PER_YEAR, quarter_label, quarter_number
 from sim.records import Event, Records, numbers_text, observation, share_keys
 from sim.records.lenses import Yardstick, share_block
@@ -115,17 +112,8 @@ class Market(mesa.Model):
         self.lab = {lab.id: lab for lab in self.roster}
         self.investor = {name: Investor(self, name, p.investors[name]) for name in sorted(p.investors)}
         self._enterprises: list[Enterprise] = []
-        self.community_models: list[ReleasedModel] = []
-        self.tastes = self._vendor_tastes()
-
-    def _vendor_tastes(self) -> NDArray[np.float32]:
-        """Lasting tastes (labs, enterprises), logit; each lab draws from its own stream, the community leaves cold."""
-        d, count = self.parameters.demand, self.population.enterprises.count
-        tastes = np.zeros((len(self.roster) + 1, count), np.float32)
-        if self.parameters.switches.persistent_tastes:
-            for lab in self.roster:
-                tastes[lab.position] = d.taste_vendor * ndtri(self.streams.even(f"lab/{lab.id}/taste", 0, count))
-        return tastes
+        ids = [lab.id for lab in self.roster]
+        self.tastes = vendor_tastes(p, self.streams, ids, self.population.enterprises.count)
 
     def _build_accounts(self) -> None:
         treasuries = sorted({f"treasury:{lab.owner}" for lab in self.roster})
@@ -174,7 +162,7 @@ class Market(mesa.Model):
         self.sold: dict[int, Floats] = {}
         self.submarkets = np.zeros(len(WORKLOADS))
         self.exposed: dict[int, float] = {}
-        self._serve_community()
+        self.community_models = [community_model(p, self._new_id(), len(self.roster), self.first_quarter)]
         self.teacher = self.frontier.teacher(self.quarter, p.technology.distillation_delay)  # best model to distil
         for lab in self.roster:
             if lab.entry <= self.first_quarter:
@@ -182,44 +170,11 @@ class Market(mesa.Model):
         self.first_frontier = max((m.base_capability for lab in self.roster for m in lab.models), default=0.0)
         self._open_shop()
         install(self.population, self.catalogue, p, self.streams, self.first_quarter)
-        self.going_price = self._first_going_prices()
+        self.going_price = first_going_prices(self.population, self.catalogue)
         self.peers = np.zeros((len(self.population.segments), len(self.roster) + 1))
         self.standing = self.tastes
         self.usage = self._use()
         self._observe()
-
-    def _serve_community(self) -> None:
-        p = self.parameters.community
-        old = ReleasedModel(
-            id=self._new_id(),
-            lab=COMMUNITY,
-            position=len(self.roster),
-            tier="small",
-            licence="open",
-            api=False,
-            private=False,
-            compute_cost=1.0,
-            born=self.first_quarter - QUARTERS_PER_YEAR,
-            base_capability=p.capability,
-            knowledge=self.parameters.technology.public_knowledge_initial,
-            run_usd=0.0,
-            compute_oom=0.0,
-            serving=p.serving_cost,
-            price=0.0,
-        )
-        self.community_models.append(old)
-
-    def _first_going_prices(self) -> Floats:
-        """USD per Mtok: budget-weighted price of what the installed base runs, by type; the mean where nothing runs."""
-        w, c = self.population.workloads, self.catalogue
-        rows = np.flatnonzero(w.running)
-        cost = np.nan_to_num(c.unit_cost[w.type[rows], c.row_of[w.model[rows]], w.mode[rows]])
-        budget = w.budget[rows] * w.weight[rows] * (cost > 0.0)
-        whole = np.bincount(w.type[rows], budget, len(WORKLOADS))
-        paid = np.bincount(w.type[rows], budget * cost, len(WORKLOADS))
-        prices = c.price[c.price > 0.0]
-        mean = paid.sum() / whole.sum() if whole.sum() > 0 else float(np.mean(prices)) if prices.size else 1.0
-        return np.where(whole > 0.0, paid / np.where(whole > 0.0, whole, 1.0), mean)
 
     # ---- 1 shocks, policy, trends
 
@@ -274,7 +229,7 @@ class Market(mesa.Model):
         lab, tier = self.lab[parts[1]], cast(Tier, parts[3])
         lab.stance[tier] = cast(Licence, change.after)
         lab.decreed.add(tier)
-        kind = licence_event(tier, str(change.after))
+        kind = licence_event(tier, lab.stance[tier])
         self.event(kind, lab.id, cause=f"{tier}: {change.before} -> {change.after} ({change.shock.title})")
 
     # ---- 2 labs plan, train, release
@@ -285,7 +240,7 @@ class Market(mesa.Model):
             return
         working = self.active_labs
         for lab in working:
-            self._reconsider(lab)
+            reconsider(self, lab)
             lab.target_run = target_run(self, lab, lab.strategy)
             lab.make_plan()
             lab.train()
@@ -304,23 +259,6 @@ class Market(mesa.Model):
             lab.knowledge = float(knowledge)
         flagships = sum(m.is_open and m.tier == "flagship" and not m.superseded for m in self._served())
         self.frontier.publish(self.quarter, self.parameters, flagships)
-
-    def _reconsider(self, lab: Lab) -> None:
-        """In its planning round a lab may change its strategy or stop; founders may give up at any time."""
-        lab.for_sale = lab.for_sale and not planning_due(self, lab)
-        if self.parameters.switches.strategy_choice and planning_due(self, lab):
-            chosen, seen = choose_strategy(self, lab)
-            lab.for_sale = chosen == STOP
-            if chosen != STOP and chosen != lab.strategy:
-                self._change_strategy(lab, chosen, seen)
-        lab.for_sale = lab.for_sale or gives_up_now(self, lab)
-
-    def _change_strategy(self, lab: Lab, chosen: Strategy, seen: list[Position]) -> None:
-        worth = {x.strategy: x.value for x in seen if np.isfinite(x.value)}
-        compared = ", ".join(f"{name} {value:.3g}" for name, value in worth.items())
-        cause = f"{lab.strategy} -> {chosen}: expected USD a year of {compared}"
-        lab.strategy = chosen
-        self.event("pivot", lab.id, cause=cause, numbers={f"{name}_usd_per_year": v for name, v in worth.items()})
 
     def labs_release_and_retire(self) -> None:
         """Founders of the quarter enter, finished runs become models, old models go."""
@@ -361,22 +299,10 @@ class Market(mesa.Model):
     def license_release(self, lab: Lab, tier: Tier, capability: float, luck: float) -> Licence:
         """The licence of a finished run; a change from the tier's last one is an event with what was weighed."""
         licence, seen = licence_for(self, lab, tier, capability, luck)
-        before = lab.stance[tier]
-        lab.stance[tier] = licence
+        before, lab.stance[tier] = lab.stance[tier], licence
         if (licence == "closed") != (before == "closed"):
-            self._note_licence(lab, tier, before, seen)
+            say_licence(self, lab, tier, before, seen)
         return licence
-
-    def _note_licence(self, lab: Lab, tier: Tier, before: Licence, seen: OpenOrClosed | None) -> None:
-        licence = lab.stance[tier]
-        cause = f"{tier}: {before} -> {licence}, weights of this capability may not be released"
-        if seen is not None:
-            cause = (
-                f"{tier}: {before} -> {licence}; open is worth {seen.of_opening:.3g} USD a year (of it complement "
-                f"{seen.complement:.3g}), closed {seen.of_closing:.3g}"
-            )
-        numbers = {} if seen is None else {f"{name}_usd_per_year": value for name, value in asdict(seen).items()}
-        self.event(licence_event(tier, licence), lab.id, cause=cause, numbers=numbers)
 
     def _markup(self, lab: Lab, model: ReleasedModel) -> float:
         before = [m for m in lab.models if m.tier == model.tier and m.is_open == model.is_open and m.price > 0.0]
@@ -720,10 +646,3 @@ class Market(mesa.Model):
     ) -> None:
         """Write an event into the ledger: who, with whom, USD moved, why, and the numbers the decision saw."""
         self.records.event(Event(self.label, kind, lab, counterparty, amount, cause, numbers_text(numbers or {})))
-
-
-def licence_event(tier: str, licence: str) -> str:
-    """The kind of event that a change of a tier's licence is."""
-    if licence != "closed":
-        return "open"
-    return "paywall" if tier == "flagship" else "close"

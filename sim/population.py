@@ -7,7 +7,7 @@ columns (struct of arrays); an `Enterprise` agent is a view made when someone as
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -293,3 +293,12 @@ def _beta(uniform: Floats, mean: float) -> Single:
         return np.full(uniform.size, mean, np.float32)
     a, b = BETA_CONCENTRATION * mean, BETA_CONCENTRATION * (1.0 - mean)
     return np.asarray(betaincinv(a, b, uniform).astype(np.float32))
+
+
+def vendor_tastes(parameters: Parameters, streams: Streams, labs: Sequence[str], count: int) -> NDArray[np.float32]:
+    """Lasting tastes (labs, enterprises), logit; each lab draws from its own stream, the community leaves cold."""
+    tastes = np.zeros((len(labs) + 1, count), np.float32)
+    if parameters.switches.persistent_tastes:
+        for position, lab in enumerate(labs):
+            tastes[position] = parameters.demand.taste_vendor * ndtri(streams.even(f"lab/{lab}/taste", 0, count))
+    return tastes

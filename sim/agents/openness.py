@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from sim.agents.lab import Lab
@@ -78,3 +79,23 @@ def licence_for(
 
 def _within_rules(market: Market, lab: Lab, stated: Licence, capability: float) -> Licence:
     return stated if stated == "closed" or may_open(market, lab, capability) else "closed"
+
+
+def licence_event(tier: Tier, licence: Licence) -> str:
+    """The kind of event that a change of a tier's licence is."""
+    if licence != "closed":
+        return "open"
+    return "paywall" if tier == "flagship" else "close"
+
+
+def say_licence(market: Market, lab: Lab, tier: Tier, before: Licence, seen: OpenOrClosed | None) -> None:
+    """The event of a change of licence, with what was weighed; nothing was where a rule decided."""
+    change = f"{tier}: {before} -> {lab.stance[tier]}"
+    cause, numbers = f"{change}, weights of this capability may not be released", {}
+    if seen is not None:
+        cause = (
+            f"{change}; open is worth {seen.of_opening:.3g} USD a year (of it complement {seen.complement:.3g}), "
+            f"closed {seen.of_closing:.3g}"
+        )
+        numbers = {f"{name}_usd_per_year": value for name, value in asdict(seen).items()}
+    market.event(licence_event(tier, lab.stance[tier]), lab.id, cause=cause, numbers=numbers)

@@ -158,3 +158,23 @@ def gives_up_now(market: Market, lab: Lab) -> bool:
     if hazard <= 0.0:
         return False
     return lab.fortune("giving_up") < chance_within(hazard, DT)
+
+
+def reconsider(market: Market, lab: Lab) -> None:
+    """In its planning round a lab may change its strategy or stop; founders may give up at any time."""
+    lab.for_sale = lab.for_sale and not planning_due(market, lab)
+    if market.parameters.switches.strategy_choice and planning_due(market, lab):
+        chosen, seen = choose_strategy(market, lab)
+        lab.for_sale = chosen == STOP
+        if chosen != STOP and chosen != lab.strategy:
+            change_strategy(market, lab, chosen, seen)
+    lab.for_sale = lab.for_sale or gives_up_now(market, lab)
+
+
+def change_strategy(market: Market, lab: Lab, chosen: Strategy, seen: list[Position]) -> None:
+    """Turn to another strategy, and say what each was expected to be worth."""
+    worth = {x.strategy: x.value for x in seen if math.isfinite(x.value)}
+    compared = ", ".join(f"{name} {value:.3g}" for name, value in worth.items())
+    cause = f"{lab.strategy} -> {chosen}: expected USD a year of {compared}"
+    lab.strategy = chosen
+    market.event("pivot", lab.id, cause=cause, numbers={f"{name}_usd_per_year": v for name, v in worth.items()})
