@@ -213,6 +213,14 @@ def test_every_event_kind_is_documented_with_its_writer():
     assert set().union(*written.values()) == set(EVENT_KINDS)
 
 
+def test_functions_stand_where_the_page_says():
+    """Kills: a decision that moved to another file."""
+    places = re.findall(r"`(\w+)` in `(sim/[\w/]+\.py)`", WRITTEN)
+    assert len(places) > 8
+    for name, path in places:
+        assert name in {n.name for n in ast.walk(syntax(path)) if isinstance(n, (ast.FunctionDef, ast.ClassDef))}, path
+
+
 def test_numbers_of_events_are_documented():
     """Kills: a number in the ledger that the page leaves out, renames or invents."""
     documented: dict[str, set[str]] = {}
