@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 from typing import NamedTuple
 
 import pandas as pd
@@ -11,7 +12,7 @@ from sim.agents.lab import Lab
 from sim.market import Market
 from sim.parameters import Parameters
 from sim.records import Records
-from sim.scenario import Scenario
+from sim.scenario import Scenario, load_scenario
 from tests.market.worlds import Edit, altered, begin_quarter, finish_quarter, off, put, steps
 
 # Every giant is ready at any time, and nothing but what a test does puts a lab on the market.
@@ -28,6 +29,13 @@ def review_by(level: float, change: float, share: float, failing_firm: bool = Fa
             region.failing_firm = failing_firm
 
     return edit
+
+
+@cache
+def long_run(seed: int) -> tuple[Market, Records]:
+    """The baseline to 2030Q4 with 200 enterprises; tests only read it."""
+    market = Market(load_scenario("baseline"), seed, 200, "2030Q4")
+    return market, market.run()
 
 
 def ready(scenario: Scenario, *edits: Edit, quarters: int = 4, seed: int = 1, enterprises: int = 200) -> Market:

@@ -15,7 +15,7 @@ from sim.parameters import Parameters
 from sim.population import NO_MODEL
 from sim.records import LENSES, POPULATIONS, Records
 from sim.scenario import Scenario
-from tests.market.deals import EAGER, distress, events, payments, ready, review_by, sell
+from tests.market.deals import EAGER, distress, events, long_run, payments, ready, review_by, sell
 from tests.market.worlds import altered, begin_quarter, finish_quarter, off, put, run_of, steps
 
 CHEAP = put("control", reservation=0.0)  # holders take anything: every able buyer makes an offer
@@ -568,15 +568,15 @@ def test_a_lab_beyond_its_credit_is_wound_down(baseline: Scenario) -> None:
 
 
 @pytest.fixture(scope="module", params=[1, 2])
-def long_run(request: pytest.FixtureRequest, baseline: Scenario) -> Records:
-    """The baseline to 2030Q4 with 200 enterprises."""
-    return run_of(baseline, 200, "2030Q4", request.param)
+def records(request: pytest.FixtureRequest) -> Records:
+    """What the baseline to 2030Q4 leaves behind."""
+    return long_run(request.param)[1]
 
 
-def test_dead_labs_receive_and_pay_nothing(long_run: Records) -> None:
+def test_dead_labs_receive_and_pay_nothing(records: Records) -> None:
     """From the quarter after their end. Kills: any flow or stock that outlives a lab."""
-    tables = long_run.tables()
-    ends = events(long_run, "acquihire", "merger", "winddown").set_index("lab").quarter
+    tables = records.tables()
+    ends = events(records, "acquihire", "merger", "winddown").set_index("lab").quarter
     assert ends.index.is_unique and len(ends) > 10
     labs = tables["labs"]
     after = labs[labs.lab.isin(ends.index) & (labs.quarter > labs.lab.map(ends))]
@@ -587,27 +587,27 @@ def test_dead_labs_receive_and_pay_nothing(long_run: Records) -> None:
     assert (later.quarter <= later.end).all()
 
 
-def test_every_end_has_its_event_and_every_event_its_end(long_run: Records) -> None:
+def test_every_end_has_its_event_and_every_event_its_end(records: Records) -> None:
     """Kills: labs that vanish, ends told twice, buyers that are gone themselves."""
-    labs = long_run.tables()["labs"]
+    labs = records.tables()["labs"]
     gone = set(labs[(labs.quarter == labs.quarter.iloc[-1]) & (labs.status == EXITED)].lab)
-    told = Counter(events(long_run, "acquihire", "merger", "winddown").lab)
+    told = Counter(events(records, "acquihire", "merger", "winddown").lab)
     assert told == Counter(gone)
-    merged = events(long_run, "merger")
-    ends = events(long_run, "acquihire", "merger", "winddown").set_index("lab").quarter
+    merged = events(records, "merger")
+    ends = events(records, "acquihire", "merger", "winddown").set_index("lab").quarter
     bought_later = merged.counterparty.map(ends)
     assert (bought_later.isna() | (bought_later > merged.quarter)).all()
 
 
-def test_the_hhi_told_of_a_deal_is_twice_the_product_of_shares(long_run: Records) -> None:
+def test_the_hhi_told_of_a_deal_is_twice_the_product_of_shares(records: Records) -> None:
     """2 s_i s_j x 10,000 of API spend by owner in the deal's quarter; six digits are told.
 
     Kills: shares of another lens, of labs instead of owners, of the quarter before.
     """
-    keys, quarters = long_run.keys, long_run.quarters
-    share = long_run.shares[:, POPULATIONS_ALL, API_SPEND, keys.index("lab")]
-    owners = long_run.tables()["labs"].pivot(index="quarter", columns="lab", values="owner")
-    merged = events(long_run, "merger")
+    keys, quarters = records.keys, records.quarters
+    share = records.shares[:, POPULATIONS_ALL, API_SPEND, keys.index("lab")]
+    owners = records.tables()["labs"].pivot(index="quarter", columns="lab", values="owner")
+    merged = events(records, "merger")
     assert len(merged) > 2
     for deal in merged.itertuples():
         at = quarters.index(deal.quarter)
@@ -617,27 +617,27 @@ def test_the_hhi_told_of_a_deal_is_twice_the_product_of_shares(long_run: Records
         assert deal.hhi_change == pytest.approx(2e4 * product, rel=1e-5, abs=1e-12)
 
 
-def test_exits_and_rescues_are_counted_by_their_definition(long_run: Records) -> None:
+def test_exits_and_rescues_are_counted_by_their_definition(records: Records) -> None:
     """Independent and outside the top five by trailing-year revenue in the quarter of the event.
 
     Kills: giants or leaders counted, rescues forgotten, blocked deals counted.
     """
-    tables = long_run.tables()
+    tables = records.tables()
     labs, counted = tables["labs"], Counter()
     year = labs.pivot(index="quarter", columns="lab", values="revenue_usd").fillna(0.0).rolling(4, min_periods=1).sum()
-    for row in events(long_run, "acquihire", "merger", "winddown", "restructuring").itertuples():
+    for row in events(records, "acquihire", "merger", "winddown", "restructuring").itertuples():
         sold = year.loc[row.quarter]
         top = sorted(sold.index, key=lambda name: (-sold[name], name))[:5]
         counted[row.quarter] += row.lab not in top
-    expected = [float(counted[q]) for q in long_run.quarters]
+    expected = [float(counted[q]) for q in records.quarters]
     assert tables["market"].subscale_exits_and_rescues.to_list() == expected
 
 
 def test_without_a_market_for_control_nobody_is_sold(baseline: Scenario) -> None:
     """Kills: a switch that does nothing."""
     closed = off("acquihires", "mergers", "restructuring", "giving_up", "founding")
-    records = run_of(altered(baseline, closed), 200, "2027Q4")
-    assert events(records, "acquihire", "merger", "restructuring", "blocked_merger").empty
+    left = run_of(altered(baseline, closed), 200, "2027Q4")
+    assert events(left, "acquihire", "merger", "restructuring", "blocked_merger").empty
 
 
 def test_a_lab_nobody_may_buy_goes_on(baseline: Scenario) -> None:

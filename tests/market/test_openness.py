@@ -14,7 +14,7 @@ from sim.market import Market
 from sim.parameters import Parameters
 from sim.records import Records
 from sim.scenario import Scenario
-from tests.market.deals import distress, events, ready
+from tests.market.deals import distress, events, long_run, ready
 from tests.market.worlds import Edit, altered, begin_quarter, finish_quarter, off, put, run_of, steps
 
 BY_MONEY = put("release", creed=0.0, inertia=0.0, intensity=200.0)  # nothing but USD a year decides
@@ -178,10 +178,9 @@ def test_without_choice_licences_stay_as_stated(baseline: Scenario) -> None:
     assert set(events(records, "open", "close", "paywall").quarter) <= dated
 
 
-def test_a_change_of_licence_is_told_with_what_was_weighed(baseline: Scenario) -> None:
+def test_a_change_of_licence_is_told_with_what_was_weighed() -> None:
     """The lines in the ledger add up to the sums in its sentence. Kills: other numbers than the decision saw."""
-    records = run_of(baseline, 200, "2030Q4")
-    told = events(records, "open", "close", "paywall")
+    told = events(long_run(1)[1], "open", "close", "paywall")
     told = told[told.cause.str.contains("is worth")]
     assert len(told) > 2
     lines = [f"{name}_usd_per_year" for name in asdict(OpenOrClosed(0, 0, 0, 0, 0, 0))]
