@@ -179,7 +179,8 @@ def _reach(
         used[:, part] = members @ uses
         top = np.bincount(cell, usage.spend, uses.size).reshape(shape).argmax(axis=1)
         tops = np.bincount(stratum * shape[1] + top, weight, strata * shape[1]).reshape(strata, shape[1])
-        first[:, part] = stick.counted @ tops
+        counted = stick.counted[:, :, None] * tops  # not a matrix product, whose last bit follows the number of labs
+        first[:, part] = counted.sum(axis=1)
     buyers = np.asarray(np.bincount(stratum, weight, strata), np.float64)
     used[:, stick.segment] = first[:, stick.segment] = stick.by_segment(buyers)  # an enterprise is of one segment
     return used, first
