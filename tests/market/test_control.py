@@ -200,6 +200,7 @@ def test_a_takeover_moves_customers_models_money_and_people(baseline: Scenario) 
     market.journal.owe("trade_debt", lab.account, market.account_of["cloud"], 7e6)
     market.journal.grant_credit("investor:nvidia", lab.account, 3e6)
     market.register.issue(lab.id, 1e9, {"nvidia": 3e6})
+    lab.seat_share = 0.03
     held = {
         x.id: (cash(market, x), market.journal.debt(x.account), market.journal.credit(x.account), x.seat_share)
         for x in market.roster
