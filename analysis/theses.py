@@ -7,12 +7,14 @@ with a verdict on each claim of a thesis, into the page. It changes no parameter
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from sim.quarters import QUARTERS_PER_YEAR, quarter_label, quarter_number
@@ -60,6 +62,24 @@ def column(name: str) -> Read:
     return lambda result: _grid(result, result.market[name].to_numpy())
 
 
+def private_funding(result: Run) -> Floats:
+    """Private funding of all labs so far, the initial stock included, USD."""
+    table = result.funding
+    return _grid(result, (table["cumulative_open_usd"] + table["cumulative_closed_usd"]).to_numpy())
+
+
+def so_far(*kinds: str) -> Read:
+    """Reads how many events of these kinds there have been."""
+
+    def read(result: Run) -> Floats:
+        events = result.table("events")
+        happened = events[events["kind"].isin(kinds)].groupby(["replication", "quarter"]).size()
+        every = pd.MultiIndex.from_product([result.seeds, result.quarters])
+        return _grid(result, happened.reindex(every, fill_value=0).to_numpy()).cumsum(axis=1)
+
+    return read
+
+
 def _grid(result: Run, values: NDArray[np.generic]) -> Floats:
     return values.astype(np.float64).reshape(len(result.seeds), len(result.quarters))
 
@@ -72,6 +92,11 @@ def _points(heading: str, read: Read) -> Measure:
 def _per_cent(heading: str, name: str) -> Measure:
     """A column of the market table, compared in per cent."""
     return Measure(heading, "%", column(name), notable=5.0, relative=True)
+
+
+def _count(heading: str, read: Read) -> Measure:
+    """A number of labs or of what happened to them."""
+    return Measure(heading, "count", read, notable=0.5, digits=1)
 
 
 MEASURES: dict[str, Measure] = {
@@ -88,26 +113,41 @@ MEASURES: dict[str, Measure] = {
     "leaders": _points("top three, API spend", column("cr3")),
     "europe": _points("European labs, deployments", share("deployments", "region", "eu")),
     "china": _points("Chinese labs, deployments", share("deployments", "region", "china")),
-    "labs": Measure("active labs", "count", column("active_labs"), notable=0.5, digits=1),
+    "labs": _count("active labs", column("active_labs")),
+    "independent": _count("independent labs", column("independent_labs")),
+    "exits": _count("exits and rescues so far", so_far("acquihire", "merger", "winddown", "restructuring")),
+    "entries": _count("labs entered so far", so_far("entry")),
+    "blocked": _count("deals blocked so far", so_far("blocked_merger")),
+    "funding": Measure("private funding so far", "%", private_funding, notable=5.0, relative=True),
+    "open_funding": _points(
+        "open labs, private funding so far",
+        lambda result: _grid(result, result.funding["open_share_of_private_funding"].to_numpy()),
+    ),
 }
 TABLES: tuple[tuple[str, ...], ...] = (
     ("open", "open_spend", "hhi", "gap", "record", "self_hosted"),
-    ("lag", "frontier", "price", "spend", "leaders", "europe", "china", "labs"),
+    ("lag", "frontier", "price", "spend", "leaders", "europe", "china"),
+    ("labs", "independent", "exits", "entries", "blocked", "funding", "open_funding"),
 )
+# Scenarios that make no claim: worlds to compare with.
+REFERENCES: tuple[str, ...] = ("dated_history",)
 # What each thesis says should happen: +1 more, -1 less than in the baseline.
 CLAIMS: dict[str, Mapping[str, int]] = {
     "slow_frontier": {"frontier": -1, "gap": -1, "lag": -1, "open": +1},
-    "fast_costs": {"record": +1, "hhi": +1, "gap": +1, "labs": -1},
+    "fast_costs": {"record": +1, "hhi": +1, "gap": +1, "labs": -1, "exits": +1},
     "no_moats": {"gap": -1, "hhi": -1, "price": -1, "open": +1},
     "interface_wins": {"open": -1, "leaders": +1, "hhi": +1},
     "tooling_matures": {"self_hosted": +1, "open": +1},
     "giants_close": {"gap": +1, "lag": +1, "open": -1},
-    "efficiency_shock": {"price": -1, "hhi": -1, "open": +1},
-    "price_war": {"price": -1, "spend": -1, "open": -1, "labs": -1},
+    "efficiency_shock": {"price": -1, "hhi": -1, "open": +1, "exits": -1},
+    "price_war": {"price": -1, "spend": -1, "open": -1, "labs": -1, "exits": +1},
     "sovereignty": {"open": +1, "europe": +1},
     "export_controls": {"china": -1, "open": -1},
     "talent_war": {"frontier": -1, "gap": -1},
     "agents_frontier": {"gap": +1, "lag": +1, "spend": +1, "open_spend": -1},
+    "funding_winter": {"funding": -1, "exits": +1, "independent": -1, "hhi": +1},
+    "no_parent_subsidy": {"gap": +1, "lag": +1, "open": -1, "labs": -1},
+    "strict_review": {"blocked": +1, "independent": +1, "hhi": -1},
 }
 
 
@@ -209,11 +249,17 @@ def markdown(runs: Mapping[str, Run]) -> str:
     return "\n\n".join([verdicts(runs), *(differences(runs, names) for names in TABLES), sample])
 
 
-def run_all(seeds: int, enterprises: int, names: Sequence[str] = ()) -> dict[str, Run]:
+def run_all(seeds: int, enterprises: int, workers: int, names: Sequence[str] = ()) -> dict[str, Run]:
     """The baseline and every other shipped scenario (or those named) with seeds 1..`seeds`, one after the other."""
     chosen = [entry.name for entry in shipped_scenarios() if not names or entry.name in (BASELINE, *names)]
     return {
-        name: run(load_scenario(name), seeds=range(1, seeds + 1), until=QUARTERS[-1], enterprises=enterprises)
+        name: run(
+            load_scenario(name),
+            seeds=range(1, seeds + 1),
+            until=QUARTERS[-1],
+            enterprises=enterprises,
+            workers=workers,
+        )
         for name in chosen
     }
 
@@ -231,11 +277,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the shipped scenarios and print or place the tables."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else None)
     parser.add_argument("names", nargs="*", help="shipped scenarios (all)")
-    parser.add_argument("--seeds", type=int, default=8, help="seeds 1..N (8)")
+    parser.add_argument("--seeds", type=int, default=16, help="seeds 1..N (16)")
     parser.add_argument("--enterprises", type=int, default=2000, help="simulated enterprises (2000)")
+    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes (one per processor)")
     parser.add_argument("--into", type=Path, metavar="FILE", help="write the tables between the marks of a page")
     given = parser.parse_args(arguments)
-    text = markdown(run_all(given.seeds, given.enterprises, given.names))
+    text = markdown(run_all(given.seeds, given.enterprises, given.workers, given.names))
     if given.into is None:
         print(text)
     else:
