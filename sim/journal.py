@@ -441,6 +441,10 @@ class Journal:
         """The holder's unused compute credits, USD."""
         return sum(self.credit_by_issuer(holder).values())
 
+    def credit_granted(self, issuer: Account) -> float:
+        """Compute credits of the issuer that holders have not used yet, USD."""
+        return sum(self._credit.owed.get(self.id_of(issuer), {}).values())
+
     def credit_by_issuer(self, holder: Account) -> dict[int, float]:
         """The holder's unused compute credits: issuer id -> USD, in id order, zeros left out."""
         owner = self.id_of(holder)

@@ -132,6 +132,7 @@ class Market(mesa.Model):
         )
         for lab in self.roster:
             self.register.found(lab.id, {lab.owner if lab.backed else "founders": 1.0})
+        self.investor_of = {investor.account: investor for investor in self.investor.values()}
         self.enterprise_accounts = self.journal.open_accounts("enterprise", self.population.enterprises.count)
 
     def _build_records(self) -> None:
@@ -202,7 +203,8 @@ class Market(mesa.Model):
         for change in self.calendar.apply(self.parameters, self.quarter):
             cause = f"{change.shock.key}: {change.before} -> {change.after} ({change.shock.title})"
             self.event("shock", "", cause=cause)
-            self._note_policy(change)
+            self._note_licence(change)
+        self._bind_licences()
         if self.quarter == self.first_quarter:
             return
         self.trends.advance(self.parameters)
@@ -221,16 +223,24 @@ class Market(mesa.Model):
             model.serving *= now / model.compute_cost
             model.compute_cost = now
 
-    def _note_policy(self, change: Change) -> None:
+    def _note_licence(self, change: Change) -> None:
         """A dated change of licence is an event of its lab."""
         parts = change.shock.key.split(".")
-        if parts[0] != "labs" or parts[-1] != "licence":
-            return
-        lab, tier = self.lab[parts[1]], cast(Tier, parts[3])
-        lab.stance[tier] = cast(Licence, change.after)
-        lab.decreed.add(tier)
-        kind = licence_event(tier, lab.stance[tier])
-        self.event(kind, lab.id, cause=f"{tier}: {change.before} -> {change.after} ({change.shock.title})")
+        if parts[0] == "labs" and parts[-1] == "licence":
+            kind = licence_event(parts[3], str(change.after))
+            self.event(kind, parts[1], cause=f"{parts[3]}: {change.before} -> {change.after} ({change.shock.title})")
+
+    def _bind_licences(self) -> None:
+        """Dated licences bind their tier while they are in force; afterwards the lab is as free as before."""
+        forced = self.calendar.in_force(self.quarter)
+        for key in self.calendar.undisturbed:
+            parts = key.split(".")
+            if parts[0] != "labs" or parts[-1] != "licence":
+                continue
+            lab, tier = self.lab[parts[1]], cast(Tier, parts[3])
+            if key in forced or tier in lab.decreed:
+                lab.stance[tier] = lab.parameters.tiers[tier].licence
+            lab.decreed = lab.decreed | {tier} if key in forced else lab.decreed - {tier}
 
     # ---- 2 labs plan, train, release
 
@@ -270,7 +280,7 @@ class Market(mesa.Model):
                 cash = float(self.journal.cash[lab.account])
                 cause = f"serves its first model with {cash:.3g} USD of cash; releases {lab.release_policy()}{origin}"
                 numbers = {"cash_usd": cash, "first_run_usd": lab.parameters.first_run, "knowledge_oom": lab.knowledge}
-                self.event("entry", lab.id, lab.origin, cash, cause, numbers)
+                self.event("entry", lab.id, lab.origin, 0.0, cause, numbers)
             elif lab.status == ACTIVE and self.parameters.switches.training:
                 self._serve(lab, lab.release())
         if self.parameters.switches.retirement:
@@ -299,9 +309,10 @@ class Market(mesa.Model):
     def license_release(self, lab: Lab, tier: Tier, capability: float, luck: float) -> Licence:
         """The licence of a finished run; a change from the tier's last one is an event with what was weighed."""
         licence, seen = licence_for(self, lab, tier, capability, luck)
-        before, lab.stance[tier] = lab.stance[tier], licence
-        if (licence == "closed") != (before == "closed"):
-            say_licence(self, lab, tier, before, seen)
+        if seen is not None:
+            before, lab.stance[tier] = lab.stance[tier], licence
+            if (licence == "closed") != (before == "closed"):
+                say_licence(self, lab, tier, before, seen)
         return licence
 
     def _markup(self, lab: Lab, model: ReleasedModel) -> float:
@@ -536,10 +547,12 @@ class Market(mesa.Model):
         invoices.sweep_suppliers(self)
 
     def found(self, lab: Lab) -> None:
-        """The first round of a new lab has cleared: it builds, and enters when its first model is ready."""
+        """The first round of a new lab has cleared: it pays its first run, builds, and enters with its first model."""
         lab.entry = self.quarter + self.parameters.founding.build_time
         lab.parameters.entry = quarter_label(lab.entry)
         lab.proposed = False
+        self.journal.settle("training", lab.account, self.account_of["cloud"], lab.parameters.first_run)
+        lab.accounts.cost["training"] = lab.parameters.first_run
 
     def withdraw(self, lab: Lab) -> None:
         """Founders who found no money give up their place."""

@@ -114,17 +114,26 @@ class Outlook:
         rivals = max(0.0, float(self.pull[t, o] - self.own_pull[lab.position, t, o]))
         return contest_share(own, rivals)
 
+    def won_from_open(self, lab: Lab, tier: Tier, gap: float, parameters: Parameters) -> float:
+        """Gross profit, USD a year, of a closed model on what is now spent on running open weights of the tier."""
+        t, s = TIERS.index(tier), parameters.strategy
+        own = float(attraction(gap, lab.brand, s.quality_weight, self.reach[lab.parameters.region]))
+        share = contest_share(own, max(0.0, float(self.pull[t].sum() - self.own_pull[lab.position, t].sum())))
+        return share * float(self.running[t]) * (1.0 - 1.0 / parameters.pricing.initial_markup)
+
     def earning(
         self, lab: Lab, tier: Tier, licence: Licence, gap: float, services_rate: float, parameters: Parameters
     ) -> float:
         """Gross profit, USD a year, that a model this far behind is expected to earn under a licence.
 
-        Closed: part of the closed models' margins. Open: part of the margins on open first-party sales, and the
-        share of hosts' sales and the services (`services_rate`) that users of its weights pay for.
+        Closed: part of the closed models' margins, or what users of open weights would pay for it instead. Open: part
+        of the margins on open first-party sales, and the share of hosts' sales and the services (`services_rate`) that
+        users of its weights pay for.
         """
         t = TIERS.index(tier)
         if licence == "closed":
-            return max(0.0, float(self.margin[t, CLOSED])) * self.contest(lab, tier, False, gap, parameters)
+            drawn = max(0.0, float(self.margin[t, CLOSED])) * self.contest(lab, tier, False, gap, parameters)
+            return max(drawn, self.won_from_open(lab, tier, gap, parameters))
         share = self.contest(lab, tier, True, gap, parameters)
         services = services_rate + parameters.hosting.host_revenue_share
         sold = max(0.0, float(self.margin[t, OPEN]))
@@ -171,7 +180,9 @@ def _pulls(market: Market, best: float, reach: dict[str, float]) -> Floats:
 def _margins(market: Market) -> Floats:
     """Gross profit on each lab's first-party sales by tier and openness, USD a year."""
     c, usage = market.catalogue, market.usage
-    sold = np.bincount(usage.model, usage.first_party, len(c.models))
+    p = market.parameters
+    cut = market.lab_column("cloud_share") * p.pricing.cloud_cut * p.switches.cloud_resale
+    sold = np.bincount(usage.model, usage.first_party, len(c.models)) * (1.0 - cut[c.lab])
     tokens = np.bincount(usage.model, usage.tokens * usage.first_hand, len(c.models))
     return _by_cell(market, QUARTERS_PER_YEAR * (sold - tokens * c.serving))
 

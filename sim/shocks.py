@@ -90,6 +90,10 @@ class Calendar:
         starting = [shock for shock in self.shocks if quarter_number(shock.quarter) == quarter]
         return [Change(shock, before[shock.key], value_at(parameters, shock.key)) for shock in starting]
 
+    def in_force(self, quarter: int) -> set[str]:
+        """The keys on which some shock acts in a quarter."""
+        return {shock.key for shock in self.shocks if _in_force(shock, quarter)}
+
     def value(self, key: str, quarter: int) -> Any:
         """The value of a number in a quarter under the shocks then in force."""
         return _value(self.shocks, key, self.undisturbed[key], quarter)

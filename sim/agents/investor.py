@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 import mesa
+import numpy as np
+from numpy.typing import NDArray
 
 from sim.agents.lab import Lab
 from sim.parameters import InvestorParameters
@@ -38,6 +40,7 @@ class Investor(mesa.Agent):
         self.granted = 0.0
         self.proceeds = 0.0
         self.made: list[Investment] = []
+        self._opinions: dict[str, NDArray[np.float64]] = {}
 
     @property
     def account(self) -> int:
@@ -51,8 +54,8 @@ class Investor(mesa.Agent):
 
     @property
     def dry_powder(self) -> float:
-        """USD at hand or promised and not yet called."""
-        return self.cash + self.uncalled
+        """USD at hand or promised and not yet called, less compute that labs may still draw on."""
+        return max(0.0, self.cash + self.uncalled - self.model.journal.credit_granted(self.account))
 
     @property
     def holdings(self) -> dict[str, float]:
@@ -71,11 +74,24 @@ class Investor(mesa.Agent):
         self.called += amount
         self.uncalled = max(0.0, self.uncalled - amount)
 
+    def opinion(self, lab_id: str) -> float:
+        """How much better or worse than others it thinks of a lab this quarter, a standard normal."""
+        market = self.model
+        if lab_id not in self._opinions:
+            quarters = market.last_quarter - market.first_quarter + 1
+            self._opinions[lab_id] = market.streams.normal(f"investor/{self.id}/opinion/{lab_id}", 0, quarters)
+        return float(self._opinions[lab_id][market.quarter - market.first_quarter])
+
+    def receive(self, amount: float) -> None:
+        """Proceeds of a sale, USD: a fund passes them on to its backers, a corporate keeps them."""
+        self.proceeds += amount
+        if self.parameters.kind != "corporate":
+            self.model.journal.pay("fund_distribution", self.account, self.model.rest_of_world, amount)
+
     def note(self, lab: Lab, amount: float, credit: float) -> None:
         """Remember an investment of the quarter."""
         self.invested += amount
         self.granted += credit
-        self.uncalled = max(0.0, self.uncalled - credit)
         self.made.append(Investment(lab.id, lab.parameters.creed, amount, credit))
 
     def __repr__(self) -> str:

@@ -126,6 +126,7 @@ class Lab(mesa.Agent):
             self.claims[parameters.revenue_share.investor] = parameters.revenue_share.rate
         self.successor: Lab | None = None  # the lab that took it over
         self.for_sale = False
+        self.why_for_sale = ""
         self.forbidden: set[str] = set()  # buyers whom a regulator has refused
         self.proposed = False  # founders look for their first money
         self.origin = ""  # the lab its founders left
@@ -175,7 +176,9 @@ class Lab(mesa.Agent):
         return self._newest("small")
 
     def _newest(self, tier: Tier) -> ReleasedModel | None:
-        return next((m for m in reversed(self.models) if m.tier == tier and not m.superseded), None)
+        """The best of a tier that nothing supersedes: its own newest, or one that came with a lab taken over."""
+        there = [m for m in self.models if m.tier == tier and not m.superseded]
+        return max(there, key=lambda m: (m.base_capability, m.id), default=None)
 
     @property
     def best_capability(self) -> float:
@@ -201,7 +204,7 @@ class Lab(mesa.Agent):
         p, budget = self.parameters, run * self.budget_per_run()
         p.first_run, p.research_budget = run, budget
         p.capability = self.capability_after(run, known)
-        self.plan = Plan(budget=budget, capacity=run)
+        self.plan = Plan(budget=budget, capacity=run, last=Run(run, run * self._compute_per_usd()))
         self.origin, self.proposed = origin, True
 
     def enter(self) -> list[ReleasedModel]:
@@ -212,7 +215,8 @@ class Lab(mesa.Agent):
         """
         self.status = ACTIVE
         first = self.parameters.first_run
-        self.plan.last = Run(first, first * self.model.trends.flop_per_usd)
+        if self.plan.last.usd == 0.0:  # of a lab of the scenario; founders of the run have made theirs
+            self.plan.last = Run(first, first * self.model.trends.flop_per_usd)
         self.knowledge = self.parameters.capability - self._hardware_oom(self.plan.last.compute)
         self.seat_share = self.parameters.seats_initial
         opening = self.release()
@@ -238,6 +242,16 @@ class Lab(mesa.Agent):
         if len(known) <= QUARTERS_PER_YEAR or known[-1 - QUARTERS_PER_YEAR] <= 0.0:
             return usual
         return min(known[-1] / known[-1 - QUARTERS_PER_YEAR] - 1.0, FASTEST_GROWTH)
+
+    @property
+    def creed(self) -> float:
+        """What it preaches: 1 open, -1 closed."""
+        return 1.0 if self.parameters.creed == "open" else -1.0
+
+    def kept_of_sales(self) -> float:
+        """Part of gross profit left after sales, administration and its backers' claims on revenue."""
+        claimed = sum(self.claims.values()) * self.model.parameters.switches.revenue_shares
+        return max(0.0, 1.0 - self.model.parameters.costs.sales_share - claimed)
 
     def services_rate_as(self, strategy: Strategy) -> float:
         """USD of services per USD that users spend running its open weights; who turns to services sells the usual."""

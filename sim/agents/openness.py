@@ -15,14 +15,12 @@ from sim.parameters import TIERS, Licence, Tier
 if TYPE_CHECKING:
     from sim.market import Market
 
-CREED = {"open": 1.0, "closed": -1.0}
-
 
 def weigh(market: Market, lab: Lab, tier: Tier, capability: float) -> OpenOrClosed:
     """Each line of the decision for a model of this capability (OOM), USD a year."""
     p, outlook, t = market.parameters, market.outlook, TIERS.index(tier)
     gap = outlook.best - capability
-    after_sales = 1.0 - p.costs.sales_share
+    after_sales = lab.kept_of_sales()
     services, known = lab.services_rate_as(lab.strategy), experience(market, lab)
     as_now, otherwise = after_sales * known, after_sales * min(1.0, known)  # habit holds customers to what they have
     is_open = lab.stance[tier] != "closed"
@@ -34,7 +32,7 @@ def weigh(market: Market, lab: Lab, tier: Tier, capability: float) -> OpenOrClos
     return OpenOrClosed(
         closed_margin=closed,
         open_margin=opened,
-        community=(opened + outlook.earned(lab)) * math.expm1(p.strategy.quality_weight * better),
+        community=opened * math.expm1(p.strategy.quality_weight * better),
         talent=p.release.talent_saving * lab.staff_spending,
         complement=complement_value(lab.complement(tier), lead, p.release.lead_scale, next_run(market, lab, tier)),
         harm=rivals_harm(rivals, outlook.contest(lab, tier, False, gap, p), p.release.harm_returned),
@@ -67,7 +65,7 @@ def licence_for(
     if not may_open(market, lab, capability):
         return "closed", None
     seen, r = weigh(market, lab, tier, capability), market.parameters.release
-    creed = r.creed * CREED[lab.parameters.creed]
+    creed = r.creed * lab.creed
     inertia = r.inertia * (1.0 if stated != "closed" else -1.0)
     chance = chance_of_opening(seen.of_opening, seen.of_closing, r.intensity, creed, inertia)
     if luck >= chance:
@@ -81,21 +79,18 @@ def _within_rules(market: Market, lab: Lab, stated: Licence, capability: float) 
     return stated if stated == "closed" or may_open(market, lab, capability) else "closed"
 
 
-def licence_event(tier: Tier, licence: Licence) -> str:
+def licence_event(tier: str, licence: str) -> str:
     """The kind of event that a change of a tier's licence is."""
     if licence != "closed":
         return "open"
     return "paywall" if tier == "flagship" else "close"
 
 
-def say_licence(market: Market, lab: Lab, tier: Tier, before: Licence, seen: OpenOrClosed | None) -> None:
-    """The event of a change of licence, with what was weighed; nothing was where a rule decided."""
-    change = f"{tier}: {before} -> {lab.stance[tier]}"
-    cause, numbers = f"{change}, weights of this capability may not be released", {}
-    if seen is not None:
-        cause = (
-            f"{change}; open is worth {seen.of_opening:.3g} USD a year (of it complement {seen.complement:.3g}), "
-            f"closed {seen.of_closing:.3g}"
-        )
-        numbers = {f"{name}_usd_per_year": value for name, value in asdict(seen).items()}
+def say_licence(market: Market, lab: Lab, tier: Tier, before: Licence, seen: OpenOrClosed) -> None:
+    """The event of a change of licence, with what was weighed."""
+    cause = (
+        f"{tier}: {before} -> {lab.stance[tier]}; open is worth {seen.of_opening:.3g} USD a year (of it complement "
+        f"{seen.complement:.3g}), closed {seen.of_closing:.3g}"
+    )
+    numbers = {f"{name}_usd_per_year": value for name, value in asdict(seen).items()}
     market.event(licence_event(tier, lab.stance[tier]), lab.id, cause=cause, numbers=numbers)

@@ -29,7 +29,7 @@ class Position:
     run: float
     cost: float
     earnings: float
-    race: float
+    option: float
     value: float
 
 
@@ -67,10 +67,10 @@ def position(market: Market, lab: Lab, strategy: Strategy, known: float) -> Posi
     gap = expected_gap(market, lab, run)
     later = (1.0 + max(0.0, outlook.growth)) ** (s.horizon / 2.0)
     sold = known * selling(market, lab, strategy, gap) + seat_profit(market, lab, gap)
-    earnings = later * (1.0 - p.costs.sales_share) * sold
-    race = s.yearly_return * outlook.option(gap, run / outlook.race, p) + own_use(market, lab, gap)
+    earnings = later * lab.kept_of_sales() * sold
+    option = s.yearly_return * outlook.option(gap, run / outlook.race, p) + own_use(market, lab, gap)
     cost = run * per_run
-    return Position(strategy, run, cost, earnings, race, earnings + race - cost)
+    return Position(strategy, run, cost, earnings, option, earnings + option - cost)
 
 
 def expected_gap(market: Market, lab: Lab, run: float) -> float:
@@ -114,12 +114,6 @@ def own_use(market: Market, lab: Lab, gap: float) -> float:
     return (lab.own_use + free) * math.exp(-market.parameters.strategy.quality_weight * gap)
 
 
-def given_back(market: Market, lab: Lab) -> float:
-    """What stopping is worth, USD a year: the return on what cash is left after debts; nobody counts on a buyer."""
-    net = float(market.journal.cash[lab.account]) - market.journal.debt(lab.account)
-    return market.parameters.strategy.yearly_return * max(0.0, net)
-
-
 def planning_due(market: Market, lab: Lab) -> bool:
     """Whether the lab plans this quarter: every so many quarters from its entry on."""
     interval = market.parameters.strategy.planning_interval
@@ -132,8 +126,8 @@ def choose_strategy(market: Market, lab: Lab) -> tuple[Strategy | Literal["stop"
     seen = positions(market, lab)
     values = np.array([x.value for x in seen])
     finite = values[np.isfinite(values)]
-    stop = -math.inf if lab.backed else given_back(market, lab)
-    stake = max(np.abs(finite).max(initial=0.0), abs(stop) if math.isfinite(stop) else 0.0)
+    stop = -math.inf if lab.backed else 0.0  # nothing earned, nothing spent: the cash is there either way
+    stake = np.abs(finite).max(initial=0.0)
     values = values - s.inertia * stake * np.array([x.strategy != lab.strategy for x in seen])
     options = np.append(values, stop)
     if not np.isfinite(options).any():
@@ -166,9 +160,16 @@ def reconsider(market: Market, lab: Lab) -> None:
     if market.parameters.switches.strategy_choice and planning_due(market, lab):
         chosen, seen = choose_strategy(market, lab)
         lab.for_sale = chosen == STOP
+        lab.why_for_sale = "no strategy was worth its cost"
         if chosen != STOP and chosen != lab.strategy:
             change_strategy(market, lab, chosen, seen)
-    lab.for_sale = lab.for_sale or gives_up_now(market, lab)
+    if not lab.for_sale and gives_up_now(market, lab):
+        a = lab.accounts
+        lab.for_sale = True
+        lab.why_for_sale = (
+            f"founders saw {market.outlook.run_share(lab):.0%} of the price of the race within reach and "
+            f"{a.total_revenue / a.total_cost:.0%} of cost earned"
+        )
 
 
 def change_strategy(market: Market, lab: Lab, chosen: Strategy, seen: list[Position]) -> None:

@@ -30,8 +30,9 @@ def settle_control(market: Market) -> None:
     for lab in market.roster:
         if lab.active and not lab.backed:
             note_distress(market, lab)
-            if lab.distressed == 1:
+            if lab.distressed:
                 restructure(market, lab)
+            if lab.distressed == 1:
                 paywall(market, lab)
                 pivot(market, lab)
     sell_labs(market)
@@ -52,8 +53,8 @@ def credit_limit(market: Market, lab: Lab) -> float:
 
 
 def beyond_credit(market: Market, lab: Lab) -> bool:
-    """Whether the lab's trade debt is above its limit."""
-    return market.journal.debt(lab.account) > credit_limit(market, lab)
+    """Whether the lab owes more than its cash and its credit cover."""
+    return -net_cash(market, lab) > credit_limit(market, lab)
 
 
 def note_distress(market: Market, lab: Lab) -> None:
@@ -78,7 +79,7 @@ def restructure(market: Market, lab: Lab) -> None:
         journal.forgive("debt_relief", lab.account, creditor, c.relief * owed)
     pre_money = c.rescue_discount * worth
     post = hold_round(market, lab, pre_money, paid, dict.fromkeys(paid, 0.0))
-    lab.distressed, lab.round_failed = 0, False
+    lab.distressed, lab.round_failed, lab.for_sale = 0, False, False
     market.exits_and_rescues += market.subscale(lab)
     said = (
         f"debt of {debt:.3g} USD, {c.relief:.0%} of it forgiven; holders paid in {need:.3g} USD at {pre_money:.3g} "
@@ -225,10 +226,14 @@ def can_buy(market: Market, lab: Lab, buyer: Lab) -> bool:
 
 
 def team_worth(market: Market, lab: Lab, buyer: Lab) -> float:
-    """What a team is worth to a buyer, USD: years of its pay, more or less by how badly it is needed."""
-    c = market.parameters.control
-    need = market.streams.generator(f"treasury/{buyer.owner}/need/{lab.id}", market.quarter).standard_normal()
-    return c.team_years * lab.staff_spending * math.exp(c.team_spread * float(need))
+    """What a team is worth to a buyer, USD: years of its pay, more or less by how well it suits."""
+    return market.parameters.control.team_years * lab.staff_spending * fit(market, lab, buyer)
+
+
+def fit(market: Market, lab: Lab, buyer: Lab) -> float:
+    """How much more or less than usual a lab suits a buyer: a factor around 1, drawn for the pair."""
+    luck = market.streams.generator(f"treasury/{buyer.owner}/need/{lab.id}", market.quarter).standard_normal()
+    return math.exp(market.parameters.control.team_spread * float(luck))
 
 
 def net_cash(market: Market, lab: Lab) -> float:
@@ -244,18 +249,19 @@ def least_price(market: Market, lab: Lab) -> float:
 
 
 def team_offer(market: Market, lab: Lab, giant: Lab) -> Offer | None:
-    """A licence fee for the team; holders keep what is left of the cash."""
-    worth = team_worth(market, lab, giant)
-    fee = bargained_price(worth, least_price(market, lab), market.parameters.control.seller_part)
+    """A licence fee for the team beside its debts, which the giant pays; holders keep the cash."""
+    worth, debt = team_worth(market, lab, giant), market.journal.debt(lab.account)
+    fee = bargained_price(worth - debt, least_price(market, lab), market.parameters.control.seller_part)
     if not math.isfinite(fee):
         return None
-    return Offer(lab, giant, "acquihire", fee, worth, fee + max(0.0, net_cash(market, lab)))
+    return Offer(lab, giant, "acquihire", fee, worth, fee + net_cash(market, lab) + debt)
 
 
 def purchase_offer(market: Market, lab: Lab, buyer: Lab, kind: Kind) -> Offer | None:
     """A price for all of it: customers at the multiple of a business that does not grow, research saved, net cash."""
     c, p = market.parameters.control, market.parameters
-    worth = p.capital.multiple_base * lab.revenue_rate + c.synergy * lab.plan.budget + net_cash(market, lab)
+    business = p.capital.multiple_base * lab.revenue_rate + c.synergy * lab.plan.budget
+    worth = business * fit(market, lab, buyer) + net_cash(market, lab)
     least = max(0.0, least_price(market, lab) + net_cash(market, lab))
     price = bargained_price(worth, least, c.seller_part)
     if not (math.isfinite(price) and price > 0.0):
@@ -279,12 +285,7 @@ def conclude(market: Market, offer: Offer) -> None:
         "revenue_over_cost": a.total_revenue / a.total_cost if a.total_cost > 0.0 else 0.0,
         "quarters_in_distress": float(lab.distressed),
     }
-    why = (
-        f"in distress for {lab.distressed} quarters"
-        if lab.distressed
-        else f"founders saw {numbers['run_share_of_race']:.0%} of the price of the race within reach and "
-        f"{numbers['revenue_over_cost']:.0%} of cost earned"
-    )
+    why = f"in distress for {lab.distressed} quarters" if lab.distressed else lab.why_for_sale
     market.exits_and_rescues += market.subscale(lab)
     if offer.kind == "acquihire":
         hire_team(market, lab, buyer, price)

@@ -45,7 +45,7 @@ def pay_holders(market: Market, lab: Lab, purpose: str, payer: int, amount: floa
     for name in [*others, largest]:
         market.journal.pay(purpose, payer, market.holder_account(name), paid[name])
         if name in market.investor:
-            market.investor[name].proceeds += paid[name]
+            market.investor[name].receive(paid[name])
     market.register.pay_out(lab.id, paid, payer)
 
 
@@ -60,8 +60,13 @@ def wind_down(market: Market, lab: Lab) -> tuple[float, float]:
 
 
 def hire_team(market: Market, lab: Lab, giant: Lab, fee: float) -> None:
-    """A giant hires the team: a licence fee to the holders, what people know to its lab, the rest is wound down."""
-    pay_holders(market, lab, "licence_fee", _fill_treasury(market, giant, fee), fee)
+    """A giant hires the team: it pays the debts and a licence fee to the holders; the rest is wound down."""
+    journal = market.journal
+    treasury = _fill_treasury(market, giant, fee + journal.debt(lab.account))
+    journal.assume_debt(lab.account, treasury)
+    for creditor, owed in journal.claims(treasury).items():
+        journal.repay(treasury, creditor, owed)
+    pay_holders(market, lab, "licence_fee", treasury, fee)
     teach(market, lab, giant)
     wind_down(market, lab)
 
@@ -94,11 +99,24 @@ def absorb(market: Market, lab: Lab, buyer: Lab) -> None:
     journal.pay("cash_acquired", lab.account, buyer.account, max(0.0, float(journal.cash[lab.account])))
     journal.assume_debt(lab.account, buyer.account)
     journal.transfer_credit(lab.account, buyer.account)
+    take_over_claims(lab, buyer)
     teach(market, lab, buyer)
     buyer.seat_share += lab.seat_share
     market.hand_over(lab, buyer)
     lab.successor = buyer
     close(market, lab)
+
+
+def take_over_claims(lab: Lab, buyer: Lab) -> None:
+    """Backers' parts of the target's revenue become parts of the joint revenue that are worth the same today."""
+    joint = lab.revenue_rate + buyer.revenue_rate
+    if joint <= 0.0:
+        return
+    for claims, weight in ((buyer.claims, buyer.revenue_rate / joint), (lab.claims, lab.revenue_rate / joint)):
+        for name in claims:
+            claims[name] *= weight
+    for name, rate in lab.claims.items():
+        buyer.claims[name] = buyer.claims.get(name, 0.0) + rate
 
 
 def teach(market: Market, lab: Lab, buyer: Lab) -> None:

@@ -22,7 +22,7 @@ PLACE = "entrant_"  # ids of labs founded in the run
 def places(p: Parameters, streams: Streams) -> dict[str, LabParameters]:
     """The labs that can be founded in a run, with home and creed; what they begin with is settled on the day."""
     f = p.founding
-    if not p.switches.founding:
+    if not (p.switches.founding and p.switches.funding_market):  # founders need money
         return {}
     draws = streams.generator("founding/places").random((f.places, 2))
     regions: list[Region] = sorted(f.regions)
@@ -77,7 +77,7 @@ def come_forward(market: Market) -> None:
         return
     growth = (1.0 + max(-0.9, market.outlook.growth)) / math.exp(market.parameters.capital.normal_growth)
     luck = market.streams.generator("founding", market.quarter)
-    lab = free[int(luck.random() * len(free))]
+    lab = min(free, key=lambda place: place.fortune("founding"))
     hazard = f.rate * growth**f.growth_elasticity * math.exp(f.mood_elasticity * market.mood)
     hazard *= (prospect(market, lab) / f.usual_prospect) ** f.prospect_elasticity
     if luck.random() >= chance_within(hazard, DT):

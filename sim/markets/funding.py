@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float64]
 
-CREED = {"open": 1.0, "closed": -1.0}
-
 
 def transfer_cap(market: Market, lab: Lab) -> float:
     """Largest transfer of the lab's parent or state, USD a year; it grows with the parent's own business."""
@@ -168,19 +166,19 @@ def _log_values(market: Market, ask: Ask) -> Floats:
     tilt = np.full(len(investors), math.log(max(ask.worth, 1.0)) + market.mood)  # of the lab with the money it asks for
     if s.conviction:
         theses, hedges = np.array([i.thesis for i in investors]), np.array([i.hedging for i in investors])
-        tilt += conviction(theses, CREED[lab.parameters.creed], hedges, c.conviction)
+        tilt += conviction(theses, lab.creed, hedges, c.conviction)
     if s.herd:
         tilt += c.herd * math.log(max(lab.last_demand, 1.0))
     region = lab.parameters.region
     tilt -= c.abroad * np.array([p.regions[i.region].distrust.get(region, 0.0) for i in investors])
     tilt += c.home * np.array([i.kind == "sovereign" and i.region == region for i in investors])
-    opinions = market.streams.generator(f"lab/{lab.id}/opinions", market.quarter).standard_normal(len(investors))
+    opinions = np.array([investor.opinion(lab.id) for investor in market.investor.values()])
     return np.asarray(tilt + c.opinion * opinions)
 
 
 def bids(market: Market, worth: Floats) -> Floats:
-    """USD each investor offers each lab: part of its dry powder, split by what the labs are worth to it."""
-    ticket = market.parameters.capital.ticket
+    """USD each investor offers each lab: part of its dry powder, less in a cold climate, split by the labs' worth."""
+    ticket = market.parameters.capital.ticket * min(1.0, market.parameters.capital.climate)
     purse = np.array([i.dry_powder * i.parameters.risk_tolerance * ticket for i in market.investor.values()])
     return np.asarray(purse[:, None] * worth / worth.sum(axis=1, keepdims=True))
 
@@ -222,12 +220,13 @@ def settle_round(market: Market, ask: Ask, cleared: Cleared) -> None:
         f"runway {ask.runway:.1f} quarters at a planned burn of {ask.burn:.3g} USD a year; asked {ask.amount:.3g} USD"
     )
     if cleared.failed:
-        market.event("failed_round", lab.id, "", 0.0, f"{said}; bids came to {cleared.coverage:.0%} of it", numbers)
+        why = f"bids came to {cleared.coverage:.0%} of it"
+        if cleared.coverage >= market.parameters.capital.smallest_fill:
+            why += ", for more of the lab than may be sold at once"
+        market.event("failed_round", lab.id, "", 0.0, f"{said}; {why}", numbers)
         if lab.status == NOT_ENTERED:
             market.withdraw(lab)
         return
-    if lab.status == NOT_ENTERED:
-        market.found(lab)
     before = lab.valuation
     paid = dict(zip(names, cleared.paid.tolist(), strict=True))
     stakes_before = lab.stakes
@@ -235,6 +234,8 @@ def settle_round(market: Market, ask: Ask, cleared: Cleared) -> None:
     in_compute = {name: part * i.parameters.pays_in_compute for name, i in market.investor.items()}
     post = hold_round(market, lab, cleared.pre_money, paid, in_compute)
     claim_revenue(market, lab, stakes_before)
+    if lab.status == NOT_ENTERED:
+        market.found(lab)
     numbers |= {"post_money_usd": post, "sold_fraction": cleared.amount / post, "marked_before_usd": before}
     lead = max(names, key=lambda name: paid[name])
     word = "down round, " if cleared.pre_money < before else ""

@@ -191,7 +191,7 @@ def _redeem(market: Market, lab: Lab, purpose: str, payee: int, amount: float) -
     journal, left = market.journal, amount
     for issuer, credit in journal.credit_by_issuer(lab.account).items():
         used = min(credit, left)
-        journal.pay("capital_call", market.rest_of_world, issuer, max(0.0, used - float(journal.cash[issuer])))
+        market.investor_of[issuer].call(max(0.0, used - float(journal.cash[issuer])))
         journal.redeem_credit(issuer, lab.account, payee, used, purpose)
         left -= used
     return left
