@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from sim.agents.lab import ACTIVE, EXITED, Lab
+from sim.agents.strategy import gives_up
 from sim.market import Market
 from sim.markets import control, estate
 from sim.parameters import Parameters
@@ -436,6 +437,16 @@ def test_the_screen_is_of_owners(baseline: Scenario) -> None:
 # ---- distress
 
 
+def test_who_has_a_parent_never_gives_up(baseline: Scenario) -> None:
+    """Kills: a subsidiary for sale. An independent lab in its place would be."""
+    market = ready(baseline, put("strategy", giving_up_rate=20.0, safe_cover=0.0))
+    market.parameters.switches.giving_up = True
+    lab = market.lab["inflection"]
+    lab.plan.capacity = market.lab["amazon"].plan.capacity = 0.0
+    assert gives_up(market, lab) == 20.0
+    assert gives_up(market, market.lab["amazon"]) == 0.0
+
+
 def test_distress_needs_a_failed_round_and_a_short_runway(baseline: Scenario) -> None:
     """And is counted in quarters. Kills: either alone, an old refusal, a count that never ends."""
     market = ready(baseline)
@@ -505,7 +516,10 @@ def test_nobody_is_rescued_against_the_numbers(why: str, baseline: Scenario) -> 
 
 
 def test_a_distressed_lab_cuts_back_to_something_cheaper(baseline: Scenario) -> None:
-    """Half of the budget and of the clusters go, and the strategy is a cheaper one. Kills: a pivot up, no cut."""
+    """Half of the budget and of the clusters go, and the strategy is a cheaper one, once.
+
+    Kills: a pivot up, no cut, a cut in every quarter of distress.
+    """
     market = ready(baseline, put("switches", strategy_choice=True), off("acquihires", "mergers"))
     lab = distress(market, "inflection", cash=1.0)
     budget, capacity, before = lab.plan.budget, lab.plan.capacity, lab.strategy
@@ -516,6 +530,10 @@ def test_a_distressed_lab_cuts_back_to_something_cheaper(baseline: Scenario) -> 
     (pivot,) = events(market, "pivot", lab=lab.id).itertuples()
     assert pivot.cause.startswith(f"{before} -> {lab.strategy}")
     assert pivot.budget_usd_per_year == pytest.approx(0.5 * budget, rel=1e-5)
+    market.quarter -= 1
+    lab.strategy = before
+    control.settle_control(market)
+    assert (lab.distressed, lab.strategy, lab.plan.budget) == (2, before, 0.5 * budget)
 
 
 # ---- the end

@@ -263,6 +263,8 @@ def test_uncalled_commitments_lapse_and_grow_with_the_industry(baseline: Scenari
 def test_a_round_moves_its_money(baseline: Scenario) -> None:
     """Cash, credits, calls and shares of each buyer. Kills: a call beyond need, credits paid in cash."""
     market = bidding(baseline)
+    poor = market.investor["nvidia"]
+    market.journal.pay("fund_distribution", poor.account, market.rest_of_world, poor.cash - 1e6)
     c, before = market.parameters.capital, {x.id: (x.cash, x.called) for x in market.investor.values()}
     lab = market.lab["cohere"]
     had = float(market.journal.cash[lab.account])
