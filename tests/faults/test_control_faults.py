@@ -47,7 +47,7 @@ def after_deals(scenario: Scenario) -> Iterator[Market]:
     market.parameters.switches.mergers, market.parameters.switches.acquihires = True, False
     market.parameters.control.buyer_size = 100.0
     market.lab["cohere"].for_sale = True
-    distress(market, "ai21", debt=1e12)
+    distress(market, "ai21", debt=1e12, cash=50e6)
     market.lab["ai21"].round_failed = False
     market.labs_change_hands()
     told = {(row.kind, row.lab) for row in events(market, "acquihire", "merger", "winddown").itertuples()}
@@ -84,8 +84,8 @@ def credit_granted_twice(market: Market) -> None:
 
 
 def recovery_dropped(market: Market) -> None:
-    """Adept's estate paid the cloud, but the cloud's claim did not fall."""
-    plants.drop_recovery_of_debt(market.journal, "lab:adept")
+    """AI21's estate paid the cloud, but the cloud's claim did not fall."""
+    plants.drop_recovery_of_debt(market.journal, "lab:ai21")
 
 
 def fee_paid_twice(market: Market) -> None:
@@ -137,7 +137,7 @@ FAULTS: dict[str, tuple[Plant, str]] = {
         credit_granted_twice,
         "shares issued = cash and credits paid .* at investor:nvidia -> lab:inflection",
     ),
-    "recovery dropped": (recovery_dropped, r"recovered \+ written off = claims .* at lab:adept"),
+    "recovery dropped": (recovery_dropped, r"recovered \+ written off = claims .* at lab:ai21"),
     "licence fee paid twice": (fee_paid_twice, "proceeds of shares = payments .* at treasury:"),
     "price of a takeover paid twice": (price_paid_twice, "proceeds of shares = payments .* at treasury:"),
     "a holder skipped": (holder_skipped, "proceeds of shares = payments .* -> investor:"),

@@ -72,6 +72,25 @@ def test_a_licence_fee_goes_to_the_holders_by_stake(baseline: Scenario) -> None:
     assert cash(market, lab) == 0.0
 
 
+def test_who_hires_a_team_pays_its_debts(baseline: Scenario) -> None:
+    """In full, and so much less for the team. Kills: creditors who lose what holders are paid, debts paid twice."""
+    fees = []
+    for debt in (0.0, 200e6):
+        market = ready(baseline, EAGER, TEAMS_ONLY)
+        lab, cloud = market.lab["inflection"], market.account_of["cloud"]
+        market.journal.owe("trade_debt", lab.account, cloud, debt)
+        owed = market.journal.claims(lab.account)
+        sell(market, lab.id)
+        (deal,) = events(market, "acquihire").itertuples()
+        treasury = market.account_of[f"treasury:{deal.counterparty}"]
+        assert owed == pytest.approx({cloud: debt} if debt else {})
+        assert market.journal.claims(lab.account) == market.journal.claims(treasury) == {}
+        paid = payments(market, "debt_repayment")
+        assert paid.by_payee.get("cloud", 0.0) == pytest.approx(debt)
+        fees.append(deal.amount_usd)
+    assert fees[0] - fees[1] == pytest.approx(market.parameters.control.seller_part * 200e6, rel=1e-6)
+
+
 def test_what_a_team_knows_moves_with_it(baseline: Scenario) -> None:
     """Half of the lead over its new colleagues, and never less than they knew. Kills: all of it, a lead below zero."""
     market = ready(baseline, EAGER, TEAMS_ONLY, put("control", staff_knowledge=0.5))

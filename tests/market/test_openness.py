@@ -124,7 +124,7 @@ def test_the_draw_decides_with_the_chance_of_the_numbers(baseline: Scenario) -> 
 def test_who_opens_for_a_complement_keeps_a_threshold(baseline: Scenario) -> None:
     """Kills: a threshold for all, or none; a stated open licence that changes its name."""
     market = releasing(baseline, complements(1e12))
-    for name, licence in (("google", "open_threshold"), ("cohere", "open")):
+    for name, licence in (("google", "open_threshold"), ("openai", "open")):
         lab = market.lab[name]
         lab.stance["flagship"] = "closed"
         assert choices(market, lab, 0.0)[0] == licence
