@@ -205,7 +205,7 @@ class Lab(mesa.Agent):
         p.first_run, p.research_budget = run, budget
         p.capability = self.capability_after(run, known)
         self.plan = Plan(budget=budget, capacity=run, last=Run(run, run * self._compute_per_usd()))
-        self.origin, self.proposed = origin, True
+        self.origin, self.proposed, self.last_demand = origin, True, 1.0
 
     def enter(self) -> list[ReleasedModel]:
         """Begin with the capability and the run of the first flagship; returns the models it opens with.

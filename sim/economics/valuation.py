@@ -26,6 +26,8 @@ def option_value(prize: float, gap: float, run_share: float, decay: float, run_e
     ``prize`` is what leading the industry is worth (USD), ``gap`` the distance to the best served model (OOM, at least
     0; infinite: no model), ``run_share`` the run the lab can afford over the price of the race. Falls with both gaps.
     """
+    if gap == math.inf:
+        return 0.0
     return float(prize * math.exp(-decay * max(0.0, gap)) * min(1.0, max(0.0, run_share)) ** run_elasticity)
 
 
