@@ -450,8 +450,8 @@ class Journal:
         owner = self.id_of(holder)
         if owner not in self._credit.assets:
             return {}  # has never held any
-        amounts = {issuer: self._credit.get(issuer, owner) for issuer in sorted(self._credit.owed)}
-        return {issuer: amount for issuer, amount in amounts.items() if amount}
+        granted = self._credit.owed
+        return {issuer: amount for issuer in sorted(granted) if (amount := granted[issuer].get(owner, 0.0))}
 
     def balances(self) -> pd.DataFrame:
         """One row per account, USD: cash, debt owed, claims held on others, unused compute credits held."""

@@ -518,17 +518,13 @@ class Market(mesa.Model):
         `lab` is whose model each entry of the usage runs. Nobody depends on the community.
         """
         usage, count = self.usage, self.population.enterprises.count
-        sellers = np.flatnonzero(np.bincount(lab))
-        seller = np.zeros(len(self.roster) + 1, np.int64)
-        seller[sellers] = np.arange(sellers.size)
-        spend = np.bincount(seller[lab] * count + usage.enterprise, usage.spend, sellers.size * count)
-        spend = spend.reshape(sellers.size, count)[sellers < len(self.roster)]
-        total = spend.sum(axis=0)
+        sold = np.flatnonzero(lab < len(self.roster))
+        buyer, spend = usage.enterprise[sold], usage.spend[sold]
+        total = np.bincount(buyer, spend, count)
         dislike = self.parameters.demand.dependence * self.parameters.switches.dependence
+        cost = dislike * spend / np.where(total > 0.0, total, 1.0)[buyer]
         standing = self.tastes.copy()
-        standing[sellers[sellers < len(self.roster)]] -= (spend * (dislike / np.where(total > 0.0, total, 1.0))).astype(
-            np.float32
-        )
+        np.subtract.at(standing, (lab[sold], buyer), cost.astype(np.float32))
         return standing
 
     # ---- 6, 7 money and control

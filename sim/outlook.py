@@ -106,20 +106,21 @@ class Outlook:
         lines = revenue.get("hosted_revenue_share", 0.0) + revenue.get("services", 0.0)
         return max(0.0, float(self.own_margin[lab.position].sum()) + QUARTERS_PER_YEAR * lines)
 
-    def contest(self, lab: Lab, tier: Tier, is_open: bool, gap: float, parameters: Parameters) -> float:
-        """Part (0-1) of what sellers of this tier and openness earn that a model this far behind would draw."""
-        t, o = TIERS.index(tier), OPEN if is_open else CLOSED
-        brand = lab.brand * parameters.switches.brand
-        own = float(attraction(gap, brand, parameters.strategy.quality_weight, self.reach[lab.parameters.region]))
-        rivals = max(0.0, float(self.pull[t, o] - self.own_pull[lab.position, t, o]))
-        return contest_share(own, rivals)
+    def pull_of(self, lab: Lab, gap: float, parameters: Parameters) -> float:
+        """Attraction of a model of the lab this far behind the best."""
+        brand, weight = lab.brand * parameters.switches.brand, parameters.strategy.quality_weight
+        return float(attraction(gap, brand, weight, self.reach[lab.parameters.region]))
 
-    def won_from_open(self, lab: Lab, tier: Tier, gap: float, parameters: Parameters) -> float:
+    def contest(self, lab: Lab, tier: Tier, is_open: bool, own: float) -> float:
+        """Part (0-1) of what sellers of this tier and openness earn that a model of this pull would draw."""
+        t, o = TIERS.index(tier), OPEN if is_open else CLOSED
+        return contest_share(own, max(0.0, float(self.pull[t, o] - self.own_pull[lab.position, t, o])))
+
+    def won_from_open(self, lab: Lab, tier: Tier, own: float, parameters: Parameters) -> float:
         """Gross profit, USD a year, of a closed model on what is now spent on running open weights of the tier."""
-        t, s = TIERS.index(tier), parameters.strategy
-        own = float(attraction(gap, lab.brand, s.quality_weight, self.reach[lab.parameters.region]))
-        share = contest_share(own, max(0.0, float(self.pull[t].sum() - self.own_pull[lab.position, t].sum())))
-        return share * float(self.running[t]) * (1.0 - 1.0 / parameters.pricing.initial_markup)
+        t = TIERS.index(tier)
+        rivals = max(0.0, float(self.pull[t].sum() - self.own_pull[lab.position, t].sum()))
+        return contest_share(own, rivals) * float(self.running[t]) * (1.0 - 1.0 / parameters.pricing.initial_markup)
 
     def earning(
         self, lab: Lab, tier: Tier, licence: Licence, gap: float, services_rate: float, parameters: Parameters
@@ -130,11 +131,11 @@ class Outlook:
         of the margins on open first-party sales, and the share of hosts' sales and the services (`services_rate`) that
         users of its weights pay for.
         """
-        t = TIERS.index(tier)
+        t, own = TIERS.index(tier), self.pull_of(lab, gap, parameters)
         if licence == "closed":
-            drawn = max(0.0, float(self.margin[t, CLOSED])) * self.contest(lab, tier, False, gap, parameters)
-            return max(drawn, self.won_from_open(lab, tier, gap, parameters))
-        share = self.contest(lab, tier, True, gap, parameters)
+            drawn = max(0.0, float(self.margin[t, CLOSED])) * self.contest(lab, tier, False, own)
+            return max(drawn, self.won_from_open(lab, tier, own, parameters))
+        share = self.contest(lab, tier, True, own)
         services = services_rate + parameters.hosting.host_revenue_share
         sold = max(0.0, float(self.margin[t, OPEN]))
         return share * (sold + parameters.switches.services * services * float(self.running[t]))

@@ -35,7 +35,9 @@ def weigh(market: Market, lab: Lab, tier: Tier, capability: float) -> OpenOrClos
         community=opened * math.expm1(p.strategy.quality_weight * better),
         talent=p.release.talent_saving * lab.staff_spending,
         complement=complement_value(lab.complement(tier), lead, p.release.lead_scale, next_run(market, lab, tier)),
-        harm=rivals_harm(rivals, outlook.contest(lab, tier, False, gap, p), p.release.harm_returned),
+        harm=rivals_harm(
+            rivals, outlook.contest(lab, tier, False, outlook.pull_of(lab, gap, p)), p.release.harm_returned
+        ),
     )
 
 

@@ -50,17 +50,21 @@ def target_run(market: Market, lab: Lab, strategy: Strategy) -> float:
 
 def positions(market: Market, lab: Lab) -> list[Position]:
     """Every strategy beside the others, before the cost of changing."""
-    known = experience(market, lab)
-    return [position(market, lab, strategy, known) for strategy in STRATEGIES]
+    known, means = experience(market, lab), lab.affordable_budget()
+    return [position(market, lab, strategy, known, means) for strategy in STRATEGIES]
 
 
-def position(market: Market, lab: Lab, strategy: Strategy, known: float) -> Position:
-    """What a strategy would bring and cost a year, over the planning horizon; `known` is its experience so far."""
+def position(market: Market, lab: Lab, strategy: Strategy, known: float, means: float) -> Position:
+    """What a strategy would bring and cost a year, over the planning horizon.
+
+    `known` is the lab's experience so far, `means` the R&D it can pay, USD a year.
+    """
     p, s, outlook = market.parameters, market.parameters.strategy, market.outlook
     per_run = lab.budget_per_run()
     wanted = max(target_run(market, lab, strategy), p.costs.minimum_run)
-    afforded = lab.affordable_budget() / per_run
-    run = min(wanted, afforded, max(outlook.leading_run, lab.plan.capacity) * p.costs.budget_ratchet**QUARTERS_PER_YEAR)
+    run = min(
+        wanted, means / per_run, max(outlook.leading_run, lab.plan.capacity) * p.costs.budget_ratchet**QUARTERS_PER_YEAR
+    )
     needed = min(wanted, outlook.race) if strategy == "frontier" else wanted
     if run < s.within_reach * needed or run <= 0.0:
         return Position(strategy, run, run * per_run, 0.0, 0.0, -math.inf)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim.agents.lab import Lab
-from sim.agents.strategy import experience, position
+from sim.agents.strategy import positions
 from sim.economics.merger import Review, Thresholds, bargained_price, relief_accepted, review
 from sim.economics.strategy import chance_within
 from sim.markets.estate import buy, hire_team, merge, wind_down
@@ -133,8 +133,7 @@ def pivot(market: Market, lab: Lab) -> None:
     cheaper = STRATEGIES[STRATEGIES.index(lab.strategy) + 1 :]
     if not cheaper:
         return
-    known = experience(market, lab)
-    seen = {s: position(market, lab, s, known) for s in cheaper}
+    seen = {x.strategy: x for x in positions(market, lab)}
     best = max(cheaper, key=lambda s: (seen[s].earnings - seen[s].cost, STRATEGIES.index(s)))
     cut, before = market.parameters.control.pivot_cut, lab.strategy
     lab.strategy = best
