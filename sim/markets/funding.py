@@ -29,13 +29,13 @@ def transfer_cap(market: Market, lab: Lab) -> float:
 
 
 def transfer(market: Market, lab: Lab, costs: float) -> None:
-    """A parent pays what its lab's costs exceed its cash, and tops up the cash to the target runway, up to the cap."""
+    """A parent pays what its lab's costs and debts exceed its cash, and tops it up to the target runway, up to the cap."""
     cap = transfer_cap(market, lab) * DT
     if cap <= 0.0:
         return
     journal = market.journal
     keep = market.parameters.funding.target_runway_years * max(0.0, lab.accounts.burn) / DT
-    need = costs + keep - float(journal.cash[lab.account])
+    need = costs + keep + journal.debt(lab.account) - float(journal.cash[lab.account])
     amount = min(cap, max(0.0, need))
     treasury = market.account_of[f"treasury:{lab.parameters.parent or lab.id}"]
     journal.pay("treasury_receipts", market.rest_of_world, treasury, amount)
