@@ -138,8 +138,9 @@ def test_files_and_methods_named_in_the_page_exist():
     paths = set(re.findall(r"`((?:sim|analysis|scenarios|tests|docs)/[\w/.]+)`", WRITTEN))
     assert len(paths) > 10
     assert not [path for path in paths if not (ROOT / path).exists()]
-    for name, file in (("Market", "sim/market.py"), ("Lab", "sim/agents/lab.py")):
-        holder = next(n for n in syntax(file).body if isinstance(n, ast.ClassDef) and n.name == name)
+    homes = {"Market": "market", "Lab": "agents/lab", "Investor": "agents/investor", "Outlook": "outlook"}
+    for name, file in (homes | {"Calendar": "shocks"}).items():
+        holder = next(n for n in syntax(f"sim/{file}.py").body if isinstance(n, ast.ClassDef) and n.name == name)
         methods = {n.name for n in holder.body if isinstance(n, ast.FunctionDef)}
         assert not set(re.findall(rf"`{name}\.(\w+)(?:\(\))?`", WRITTEN)) - methods
 
