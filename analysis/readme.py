@@ -154,8 +154,9 @@ def money(result: Run, last: str) -> str:
     early = funding.loc[funding["quarter"] == "2024Q3", "open_share_of_private_funding"].to_numpy(np.float64)
     part = then["open_share_of_private_funding"].to_numpy(np.float64)
     return (
-        f"**Money follows the leaders.** Private labs have raised {spread(total, scale=1e-9)} B USD by {last}; labs that "
-        f"preach open models have {spread(early, scale=100)} % of it by 2024Q3 and {spread(part, scale=100)} % by {last}."
+        f"**Money follows the leaders.** Private labs have raised {spread(total, scale=1e-9)} B USD by {last}; labs "
+        f"that preach open models have {spread(early, scale=100)} % of it by 2024Q3 and {spread(part, scale=100)} % by "
+        f"{last}."
     )
 
 

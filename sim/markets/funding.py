@@ -29,7 +29,7 @@ def transfer_cap(market: Market, lab: Lab) -> float:
 
 
 def transfer(market: Market, lab: Lab, costs: float) -> None:
-    """A parent pays what its lab's costs and debts exceed its cash, and tops it up to the target runway, up to the cap."""
+    """A parent pays what its lab's costs and debts exceed its cash, and tops it up to the target runway."""
     cap = transfer_cap(market, lab) * DT
     if cap <= 0.0:
         return
