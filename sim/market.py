@@ -226,7 +226,7 @@ class Market(mesa.Model):
     def _note_licence(self, change: Change) -> None:
         """A dated change of licence is an event of its lab."""
         parts = change.shock.key.split(".")
-        if parts[0] == "labs" and parts[-1] == "licence":
+        if parts[0] == "labs" and parts[-1] == "licence" and self.lab[parts[1]].status == ACTIVE:
             kind = licence_event(parts[3], str(change.after))
             self.event(kind, parts[1], cause=f"{parts[3]}: {change.before} -> {change.after} ({change.shock.title})")
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from sim.agents.lab import FASTEST_GROWTH, Lab
 from sim.economics.strategy import attraction, contest_share
 from sim.economics.valuation import option_value, revenue_multiple
+from sim.markets.menu import API
 from sim.parameters import REGIONS, TIERS, Licence, Parameters, Tier
 from sim.quarters import QUARTERS_PER_YEAR
 
@@ -183,7 +184,8 @@ def _margins(market: Market) -> Floats:
     c, usage = market.catalogue, market.usage
     p = market.parameters
     cut = market.lab_column("cloud_share") * p.pricing.cloud_cut * p.switches.cloud_resale
-    sold = np.bincount(usage.model, usage.first_party, len(c.models)) * (1.0 - cut[c.lab])
+    kept = usage.first_party * (1.0 - cut[c.lab[usage.model]] * (usage.mode == API))
+    sold = np.bincount(usage.model, kept, len(c.models))
     tokens = np.bincount(usage.model, usage.tokens * usage.first_hand, len(c.models))
     return _by_cell(market, QUARTERS_PER_YEAR * (sold - tokens * c.serving))
 

@@ -429,7 +429,7 @@ class Control(Section):
     rescue_discount: float = number("-", "price of new shares in a rescue over the lab's value", 0.01, 1.0)
     pivot_cut: float = number("x", "budget after a pivot in distress over the one before", 0.05, 1.0)
     team_years: float = number("years", "pay of a team that a giant offers for it and its licence", 0.0, 50.0)
-    team_spread: float = number("log", "standard deviation of what a team is worth to each giant", 0.0, 3.0)
+    team_spread: float = number("log", "standard deviation of how well a lab suits each buyer", 0.0, 3.0)
     appetite: float = number("per year", "rate at which a giant is ready to hire a team or buy a lab", 0.0, 20.0)
     reach: float = number("USD", "largest value of a lab that a giant hires away or takes over", 0.0, 1e13)
     staff_knowledge: float = number("-", "part of a knowledge lead that moves with a team", 0.0, 1.0)

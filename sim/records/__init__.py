@@ -197,7 +197,7 @@ INVESTOR_COLUMNS: tuple[Column, ...] = (
     QUARTER_COLUMN,
     Column("investor", "-", "investor id", "text"),
     Column("kind", "-", "venture, corporate, parent or sovereign", "text"),
-    Column("dry_powder_usd", "USD", "cash and commitments not yet called"),
+    Column("dry_powder_usd", "USD", "cash and commitments not yet called, less compute credits not yet used"),
     Column("called_usd", "USD", "drawn from its own backers so far"),
     Column("invested_usd", "USD", "put into labs so far, compute credits included"),
     Column("granted_usd", "USD", "the part of it in compute credits"),

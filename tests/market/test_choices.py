@@ -17,9 +17,9 @@ from tests.market.worlds import altered, begin_quarter, broke, finish_quarter, p
 
 
 @pytest.fixture(scope="module")
-def shop(baseline: Scenario) -> Market:
+def shop(dated_history: Scenario) -> Market:
     """Spring 2025 with 1,500 enterprises, all their workloads in production and about to choose for the first time."""
-    market = steps(Market(baseline, 1, 1_500, "2025Q4"), 9)
+    market = steps(Market(dated_history, 1, 1_500, "2025Q4"), 9)
     begin_quarter(market, "enterprises_choose")
     w = market.population.workloads
     w.stage[:] = PRODUCTION
