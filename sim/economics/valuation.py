@@ -71,7 +71,7 @@ class Cleared:
     @property
     def amount(self) -> float:
         """USD raised."""
-        return float(self.paid.sum())
+        return math.fsum(self.paid.tolist())
 
     @property
     def failed(self) -> bool:
@@ -98,7 +98,7 @@ def clear_round(
     if not price > 0.0 or ask <= 0.0:
         return Cleared(math.nan, nothing, 0.0)
     willing = np.where(v >= price, b, 0.0)
-    demand = float(willing.sum())
+    demand = math.fsum(willing.tolist())  # exact: one more idle investor moves no bit
     raised = min(ask, demand, price * largest_dilution / (1.0 - largest_dilution))
     if raised < smallest_fill * ask:
         return Cleared(price, nothing, demand / ask)

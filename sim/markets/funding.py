@@ -180,7 +180,8 @@ def bids(market: Market, worth: Floats) -> Floats:
     """USD each investor offers each lab: part of its dry powder, less in a cold climate, split by the labs' worth."""
     ticket = market.parameters.capital.ticket * min(1.0, market.parameters.capital.climate)
     purse = np.array([i.dry_powder * i.parameters.risk_tolerance * ticket for i in market.investor.values()])
-    return np.asarray(purse[:, None] * worth / worth.sum(axis=1, keepdims=True))
+    whole = np.cumsum(worth, axis=1)[:, -1:]  # in order of labs
+    return np.asarray(purse[:, None] * worth / whole)
 
 
 def hold_rounds(market: Market) -> None:
