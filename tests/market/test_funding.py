@@ -205,7 +205,8 @@ def test_convinced_investors_put_more_into_their_camp(baseline: Scenario) -> Non
     for weight in (0.0, 0.4, 0.8, 1.6):
         market.parameters.capital.conviction = weight
         offered = funding.bids(market, funding.values(market, wanted))
-        share = offered[:, creed].sum(axis=1) / offered.sum(axis=1)
+        whole = offered.sum(axis=1)  # nothing from an investor whose purse is spoken for
+        share = offered[:, creed].sum(axis=1) / np.where(whole > 0.0, whole, np.nan)
         parts.append([float(share[list(market.investor).index(x)]) for x in ("a16z", "khosla", "sequoia")])
     opens, closes, hedges = np.array(parts).T
     assert (np.diff(opens) > 0.02).all()
