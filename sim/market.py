@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import cast
 
 import mesa
 import numpy as np
@@ -33,10 +32,11 @@ from sim.records import Event, Records, numbers_text, observation, share_keys
 from sim.records.lenses import Yardstick, share_block
 from sim.reputation import fade_brands, move_brands, move_seats
 from sim.scenario import Scenario, require_scenario
-from sim.shocks import Calendar, Change
+from sim.shocks import Calendar, Change, licensed
 from sim.streams import Streams, checked_seed
 from sim.threads import undisturbed
 from sim.trends import Trends
+from sim.words import dollars
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -192,6 +192,7 @@ class Market(mesa.Model):
                 self._endow(investor.account, investor.parameters.dry_powder)
         for lab in self.roster:
             if self.quarter == max(lab.entry, self.first_quarter):
+                self.note_stakes(lab)
                 self._endow(lab.account, lab.parameters.cash)
                 self.journal.owe("trade_debt", lab.account, self.account_of["cloud"], lab.parameters.debt)
 
@@ -201,8 +202,7 @@ class Market(mesa.Model):
     def apply_shocks_and_advance_trends(self) -> None:
         """Dated changes take effect; from the second quarter on, trends move."""
         for change in self.calendar.apply(self.parameters, self.quarter):
-            cause = f"{change.shock.key}: {change.before} -> {change.after} ({change.shock.title})"
-            self.event("shock", "", cause=cause)
+            self.event("shock", "", cause=f"{change.shock.key}: {change.said}")
             self._note_licence(change)
         self._bind_licences()
         if self.quarter == self.first_quarter:
@@ -225,19 +225,18 @@ class Market(mesa.Model):
 
     def _note_licence(self, change: Change) -> None:
         """A dated change of licence is an event of its lab."""
-        parts = change.shock.key.split(".")
-        if parts[0] == "labs" and parts[-1] == "licence" and self.lab[parts[1]].status == ACTIVE:
-            kind = licence_event(parts[3], str(change.after))
-            self.event(kind, parts[1], cause=f"{parts[3]}: {change.before} -> {change.after} ({change.shock.title})")
+        of = licensed(change.shock.key)
+        if of is not None and self.lab[of[0]].status == ACTIVE and change.before != change.after:
+            lab, tier = of
+            self.event(licence_event(tier, str(change.after)), lab, cause=f"{tier}: {change.said}")
 
     def _bind_licences(self) -> None:
         """Dated licences bind their tier while they are in force; afterwards the lab is as free as before."""
         forced = self.calendar.in_force(self.quarter)
         for key in self.calendar.undisturbed:
-            parts = key.split(".")
-            if parts[0] != "labs" or parts[-1] != "licence":
+            if (of := licensed(key)) is None:
                 continue
-            lab, tier = self.lab[parts[1]], cast(Tier, parts[3])
+            lab, tier = self.lab[of[0]], of[1]
             if key in forced or tier in lab.decreed:
                 lab.stance[tier] = lab.parameters.tiers[tier].licence
             lab.decreed = lab.decreed | {tier} if key in forced else lab.decreed - {tier}
@@ -278,7 +277,7 @@ class Market(mesa.Model):
                 self._enter(lab)
                 origin = f", spun out of {lab.origin}" if lab.origin else ""
                 cash = float(self.journal.cash[lab.account])
-                cause = f"serves its first model with {cash:.3g} USD of cash; releases {lab.release_policy()}{origin}"
+                cause = f"serves its first model with {dollars(cash)} of cash; releases {lab.release_policy()}{origin}"
                 numbers = {"cash_usd": cash, "first_run_usd": lab.parameters.first_run, "knowledge_oom": lab.knowledge}
                 self.event("entry", lab.id, lab.origin, 0.0, cause, numbers)
             elif lab.status == ACTIVE and self.parameters.switches.training:
@@ -297,7 +296,7 @@ class Market(mesa.Model):
             lab.add_model(model)
             self.frontier.register(model, self.parameters, self.trends.deflator)
             cause = (
-                f"{model.licence} {model.tier}, {model.base_capability:.2f} OOM after a run of {model.run_usd:.3g} USD"
+                f"{model.licence} {model.tier}, {model.base_capability:.2f} OOM after a run of {dollars(model.run_usd)}"
             )
             numbers = {
                 "capability_oom": model.base_capability,

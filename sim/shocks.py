@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import Any
+from typing import Any, cast
 
 from pydantic import BaseModel, ValidationError
 
-from sim.parameters import Parameters, Shock
+from sim.parameters import Parameters, Shock, Tier
 from sim.quarters import quarter_number
 
 # States of the first day: the market is built from them once, so changing them later would move nothing.
@@ -59,11 +59,18 @@ class ShockError(ValueError):
 
 @dataclass(frozen=True)
 class Change:
-    """A number that moved: the shock that began, the value before and after."""
+    """A number that moved: the shock that began or ended, the value before and after."""
 
     shock: Shock
     before: Any
     after: Any
+    ends: bool = False
+
+    @property
+    def said(self) -> str:
+        """What changed, in words."""
+        title = f"end of {self.shock.title}" if self.ends else self.shock.title
+        return f"{self.before} -> {self.after} ({title})"
 
 
 class Calendar:
@@ -81,14 +88,17 @@ class Calendar:
         self.undisturbed = {shock.key: value_at(parameters, shock.key) for shock in self.shocks}
 
     def apply(self, parameters: Parameters, quarter: int) -> list[Change]:
-        """Set every number the calendar touches to its value in `quarter`, in place; the changes that begin then."""
+        """Set every number the calendar touches to its value in `quarter`, in place.
+
+        Returns the changes of the shocks that begin then, and of those that ended.
+        """
         before = {key: value_at(parameters, key) for key in self.undisturbed}
         for key in self.undisturbed:
             after = self.value(key, quarter)
             if after != before[key]:
                 _assign(*_holder(parameters, key), after, key)
-        starting = [shock for shock in self.shocks if quarter_number(shock.quarter) == quarter]
-        return [Change(shock, before[shock.key], value_at(parameters, shock.key)) for shock in starting]
+        turning = [(shock, ends) for ends in (True, False) for shock in self.shocks if _span(shock)[ends] == quarter]
+        return [Change(shock, before[shock.key], value_at(parameters, shock.key), ends) for shock, ends in turning]
 
     def in_force(self, quarter: int) -> set[str]:
         """The keys on which some shock acts in a quarter."""
@@ -150,6 +160,12 @@ def _span(shock: Shock) -> tuple[int, int | None]:
 def _in_force(shock: Shock, quarter: int) -> bool:
     start, end = _span(shock)
     return start <= quarter and (end is None or quarter < end)
+
+
+def licensed(key: str) -> tuple[str, Tier] | None:
+    """The lab and the tier whose licence a dotted key sets; None for any other key."""
+    section, *_, last = parts = key.split(".")
+    return (parts[1], cast(Tier, parts[3])) if section == "labs" and last == "licence" else None
 
 
 def value_at(parameters: Parameters, key: str) -> Any:

@@ -95,6 +95,14 @@ class Accounts:
         return self.total_cost - self.total_revenue
 
 
+@dataclass(frozen=True)
+class Sale:
+    """The decision to look for a buyer: the quarter in which it was taken, and why."""
+
+    quarter: int
+    why: str
+
+
 class Lab(mesa.Agent):
     """One laboratory. `parameters` are live: shocks change them."""
 
@@ -125,8 +133,7 @@ class Lab(mesa.Agent):
         if parameters.revenue_share is not None:
             self.claims[parameters.revenue_share.investor] = parameters.revenue_share.rate
         self.successor: Lab | None = None  # the lab that took it over
-        self.for_sale = False
-        self.why_for_sale = ""
+        self.sale: Sale | None = None  # its founders look for a buyer
         self.forbidden: set[str] = set()  # buyers whom a regulator has refused
         self.proposed = False  # founders look for their first money
         self.origin = ""  # the lab its founders left
@@ -189,6 +196,11 @@ class Lab(mesa.Agent):
     def backed(self) -> bool:
         """A parent or a state pays its burn."""
         return self.parameters.ownership != "independent"
+
+    @property
+    def for_sale(self) -> bool:
+        """Its founders look for a buyer."""
+        return self.sale is not None
 
     @property
     def is_free(self) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from sim.agents.lab import Lab
@@ -11,6 +11,7 @@ from sim.agents.strategy import experience
 from sim.economics.release import OpenOrClosed, chance_of_opening, complement_value, rivals_harm
 from sim.outlook import CLOSED
 from sim.parameters import TIERS, Licence, Tier
+from sim.words import dollars
 
 if TYPE_CHECKING:
     from sim.market import Market
@@ -53,9 +54,20 @@ def may_open(market: Market, lab: Lab, capability: float) -> bool:
     return capability <= min(region.open_ceiling, lab.parameters.open_ceiling)
 
 
+@dataclass(frozen=True)
+class LicenceChoice:
+    """What was weighed at a release: the lines of the decision, the lean to open (logit) of creed and of what the tier
+    was before, and the chance (0-1) of opening that follows."""
+
+    lines: OpenOrClosed
+    creed: float
+    inertia: float
+    opening: float
+
+
 def licence_for(
     market: Market, lab: Lab, tier: Tier, capability: float, luck: float
-) -> tuple[Licence, OpenOrClosed | None]:
+) -> tuple[Licence, LicenceChoice | None]:
     """The licence of a release and what was weighed; None where nothing was to decide. `luck` uniform in 0-1.
 
     The first release of a tier, and one whose licence is fixed by a dated change, follow the scenario. An owner that
@@ -66,15 +78,15 @@ def licence_for(
         return _within_rules(market, lab, stated, capability), None
     if not may_open(market, lab, capability):
         return "closed", None
-    seen, r = weigh(market, lab, tier, capability), market.parameters.release
-    creed = r.creed * lab.creed
-    inertia = r.inertia * (1.0 if stated != "closed" else -1.0)
-    chance = chance_of_opening(seen.of_opening, seen.of_closing, r.intensity, creed, inertia)
+    lines, r = weigh(market, lab, tier, capability), market.parameters.release
+    creed, inertia = r.creed * lab.creed, r.inertia * (1.0 if stated != "closed" else -1.0)
+    chance = chance_of_opening(lines.of_opening, lines.of_closing, r.intensity, creed, inertia)
+    seen = LicenceChoice(lines, creed, inertia, chance)
     if luck >= chance:
         return "closed", seen
     if stated != "closed":
         return stated, seen
-    return ("open_threshold" if seen.complement > seen.open_margin else "open"), seen
+    return ("open_threshold" if lines.complement > lines.open_margin else "open"), seen
 
 
 def _within_rules(market: Market, lab: Lab, stated: Licence, capability: float) -> Licence:
@@ -88,11 +100,15 @@ def licence_event(tier: str, licence: str) -> str:
     return "paywall" if tier == "flagship" else "close"
 
 
-def say_licence(market: Market, lab: Lab, tier: Tier, before: Licence, seen: OpenOrClosed) -> None:
-    """The event of a change of licence, with what was weighed."""
+def say_licence(market: Market, lab: Lab, tier: Tier, before: Licence, seen: LicenceChoice) -> None:
+    """The event of a change of licence, with what was weighed and what chance it had."""
+    lines, now = seen.lines, lab.stance[tier]
+    chance = 1.0 - seen.opening if now == "closed" else seen.opening
     cause = (
-        f"{tier}: {before} -> {lab.stance[tier]}; open is worth {seen.of_opening:.3g} USD a year (of it complement "
-        f"{seen.complement:.3g}), closed {seen.of_closing:.3g}"
+        f"{tier}: {before} -> {now}; a year open is worth {dollars(lines.of_opening)} (of it complement "
+        f"{dollars(lines.complement)}), closed {dollars(lines.of_closing)}; leaning to open by "
+        f"{seen.creed:+.1f} for its creed and {seen.inertia:+.1f} for habit, this had a chance of {chance:.0%}"
     )
-    numbers = {f"{name}_usd_per_year": value for name, value in asdict(seen).items()}
-    market.event(licence_event(tier, lab.stance[tier]), lab.id, cause=cause, numbers=numbers)
+    numbers = {f"{name}_usd_per_year": value for name, value in asdict(lines).items()}
+    numbers |= {"creed_logit": seen.creed, "inertia_logit": seen.inertia, "chosen_probability": chance}
+    market.event(licence_event(tier, now), lab.id, cause=cause, numbers=numbers)

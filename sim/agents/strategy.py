@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from sim.agents.lab import Lab
+from sim.agents.lab import Lab, Sale
 from sim.economics.strategy import chance_within, choice_chances, gap_at_run_share, giving_up_hazard
 from sim.parameters import STRATEGIES, Strategy
 from sim.quarters import DT, QUARTERS_PER_YEAR
+from sim.words import dollars
 
 if TYPE_CHECKING:
     from sim.market import Market
@@ -124,21 +125,33 @@ def planning_due(market: Market, lab: Lab) -> bool:
     return market.quarter > lab.entry and (market.quarter - lab.entry) % interval == 0
 
 
-def choose_strategy(market: Market, lab: Lab) -> tuple[Strategy | Literal["stop"], list[Position]]:
+@dataclass(frozen=True)
+class Choice:
+    """What a lab chose in its planning round: the positions it compared, what another one than its own must be worth
+    more before it changes (USD a year), and the chance (0-1) of what it chose."""
+
+    chosen: Strategy | Literal["stop"]
+    seen: tuple[Position, ...]
+    inertia: float
+    chance: float
+
+
+def choose_strategy(market: Market, lab: Lab) -> Choice:
     """The strategy, or `stop`, a lab chooses, and what it saw; an independent may stop, a backed lab goes on."""
     s = market.parameters.strategy
-    seen = positions(market, lab)
+    if not market.parameters.switches.strategy_choice:
+        return Choice(lab.strategy, (), 0.0, 1.0)
+    seen = tuple(positions(market, lab))
     values = np.array([x.value for x in seen])
-    finite = values[np.isfinite(values)]
+    inertia = s.inertia * float(np.abs(values[np.isfinite(values)]).max(initial=0.0))
     stop = -math.inf if lab.backed else 0.0  # nothing earned, nothing spent: the cash is there either way
-    stake = np.abs(finite).max(initial=0.0)
-    values = values - s.inertia * stake * np.array([x.strategy != lab.strategy for x in seen])
-    options = np.append(values, stop)
+    options = np.append(values - inertia * np.array([x.strategy != lab.strategy for x in seen]), stop)
     if not np.isfinite(options).any():
-        return lab.strategy, seen
-    luck = lab.fortune("strategy")
-    drawn = int(np.searchsorted(np.cumsum(choice_chances(options, s.intensity)), luck, side="right"))
-    return STRATEGIES[drawn] if drawn < len(STRATEGIES) else STOP, seen
+        return Choice(lab.strategy, seen, inertia, 1.0)
+    chances = choice_chances(options, s.intensity)
+    drawn = int(np.searchsorted(np.cumsum(chances), lab.fortune("strategy"), side="right"))
+    drawn = min(drawn, len(STRATEGIES))
+    return Choice((*STRATEGIES, STOP)[drawn], seen, inertia, float(chances[drawn]))
 
 
 def gives_up(market: Market, lab: Lab) -> float:
@@ -146,40 +159,76 @@ def gives_up(market: Market, lab: Lab) -> float:
     s, a = market.parameters.strategy, lab.accounts
     if lab.backed or not market.parameters.switches.giving_up or a.total_cost <= 0.0:
         return 0.0
-    share, cover = market.outlook.run_share(lab), a.total_revenue / a.total_cost
-    return giving_up_hazard(share, cover, s.giving_up_rate, s.lost_race, s.safe_cover)
+    return giving_up_hazard(
+        market.outlook.run_share(lab), a.total_revenue / a.total_cost, s.giving_up_rate, s.lost_race, s.safe_cover
+    )
 
 
 def gives_up_now(market: Market, lab: Lab) -> bool:
     """Whether the founders look for a buyer from this quarter on."""
     hazard = gives_up(market, lab)
-    if hazard <= 0.0:
-        return False
-    return lab.fortune("giving_up") < chance_within(hazard, DT)
+    return hazard > 0.0 and lab.fortune("giving_up") < chance_within(hazard, DT)
 
 
 def reconsider(market: Market, lab: Lab) -> None:
     """In its planning round a lab may change its strategy or stop; founders may give up at any time."""
-    lab.for_sale = lab.for_sale and not planning_due(market, lab)
-    if market.parameters.switches.strategy_choice and planning_due(market, lab):
-        chosen, seen = choose_strategy(market, lab)
-        lab.for_sale = chosen == STOP
-        lab.why_for_sale = "no strategy was worth its cost"
-        if chosen != STOP and chosen != lab.strategy:
-            change_strategy(market, lab, chosen, seen)
+    if planning_due(market, lab):
+        turn(market, lab, choose_strategy(market, lab))
     if not lab.for_sale and gives_up_now(market, lab):
-        a = lab.accounts
-        lab.for_sale = True
-        lab.why_for_sale = (
-            f"founders saw {market.outlook.run_share(lab):.0%} of the price of the race within reach and "
-            f"{a.total_revenue / a.total_cost:.0%} of cost earned"
+        give_up(market, lab)
+
+
+def turn(market: Market, lab: Lab, choice: Choice) -> None:
+    """Do what was chosen, and say what each strategy was expected to be worth. Who goes on is no longer for sale."""
+    held = STOP if lab.for_sale else lab.strategy
+    if choice.chosen == STOP:
+        lab.sale = lab.sale or Sale(market.quarter, why_stop(lab.strategy, choice))
+    else:
+        lab.strategy, lab.sale = choice.chosen, None
+    if choice.chosen != held:
+        say_turn(market, lab, held, choice)
+
+
+def why_stop(held: str, choice: Choice) -> str:
+    """Why a lab looks for a buyer, in words: what its best strategy was worth beside the trouble of changing."""
+    net = {x.strategy: x.value - choice.inertia * (x.strategy != held) for x in choice.seen}
+    best = max(choice.seen, key=lambda x: net[x.strategy])
+    if best.value == -math.inf:
+        return "no strategy was within reach"
+    if best.value <= 0.0:
+        return f"its best strategy, {best.strategy}, was expected to lose {dollars(-best.value)} a year"
+    if net[best.strategy] <= 0.0:
+        return (
+            f"its best strategy, {best.strategy}, was worth {dollars(best.value)} a year, less than the "
+            f"{dollars(choice.inertia)} that a change must bring"
         )
+    return f"its best strategy, {best.strategy}, was worth no more than {dollars(best.value)} a year"
 
 
-def change_strategy(market: Market, lab: Lab, chosen: Strategy, seen: list[Position]) -> None:
-    """Turn to another strategy, and say what each was expected to be worth."""
-    worth = {x.strategy: x.value for x in seen if math.isfinite(x.value)}
-    compared = ", ".join(f"{name} {value:.3g}" for name, value in worth.items())
-    cause = f"{lab.strategy} -> {chosen}: expected USD a year of {compared}"
-    lab.strategy = chosen
-    market.event("pivot", lab.id, cause=cause, numbers={f"{name}_usd_per_year": v for name, v in worth.items()})
+def say_turn(market: Market, lab: Lab, held: str, choice: Choice) -> None:
+    """The event of a change of strategy; what is out of reach has no number."""
+    worth = {x.strategy: x.value for x in choice.seen}
+    said = [f"{name} {dollars(v) if math.isfinite(v) else 'out of reach'}" for name, v in worth.items()]
+    cause = f"{held} -> {choice.chosen}"
+    if worth:
+        cause += f": expected a year of {', '.join(said)}"
+        cause += ", of stopping nothing" if not lab.backed else ""
+        cause += (
+            f"; another strategy must be worth {dollars(choice.inertia)} more; this had a chance of {choice.chance:.0%}"
+        )
+    else:
+        cause += ": found no buyer until its next planning round"
+    numbers = {f"{name}_usd_per_year": v for name, v in worth.items() if math.isfinite(v)}
+    numbers |= {"inertia_usd_per_year": choice.inertia, "chosen_probability": choice.chance}
+    market.event("pivot", lab.id, cause=cause, numbers=numbers)
+
+
+def give_up(market: Market, lab: Lab) -> None:
+    """The founders look for a buyer, and say what they saw."""
+    share, a = market.outlook.run_share(lab), lab.accounts
+    cover, chance = a.total_revenue / a.total_cost, chance_within(gives_up(market, lab), DT)
+    why = f"founders saw {share:.0%} of the price of the race within reach, {cover:.0%} of last quarter's cost earned"
+    lab.sale = Sale(market.quarter, why)
+    said = f"{lab.strategy} -> stop: {why}; giving up in such a quarter has a chance of {chance:.0%}"
+    numbers = {"run_share_of_race": share, "revenue_over_cost": cover, "chosen_probability": chance}
+    market.event("pivot", lab.id, cause=said, numbers=numbers)

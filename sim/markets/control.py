@@ -15,8 +15,9 @@ from sim.economics.merger import Review, Thresholds, bargained_price, relief_acc
 from sim.economics.strategy import chance_within
 from sim.markets.estate import buy, hire_team, merge, wind_down
 from sim.markets.rounds import hold_round
-from sim.parameters import REGIONS, STRATEGIES
-from sim.quarters import DT, QUARTERS_PER_YEAR
+from sim.parameters import REGIONS, STRATEGIES, RegionParameters
+from sim.quarters import DT, QUARTERS_PER_YEAR, quarter_label
+from sim.words import dollars
 
 if TYPE_CHECKING:
     from sim.market import Market
@@ -79,11 +80,11 @@ def restructure(market: Market, lab: Lab) -> None:
         journal.forgive("debt_relief", lab.account, creditor, c.relief * owed)
     pre_money = c.rescue_discount * worth
     post = hold_round(market, lab, pre_money, paid, dict.fromkeys(paid, 0.0))
-    lab.distressed, lab.round_failed, lab.for_sale = 0, False, False
+    lab.distressed, lab.round_failed, lab.sale = 0, False, None
     market.exits_and_rescues += market.subscale(lab)
     said = (
-        f"debt of {debt:.3g} USD, {c.relief:.0%} of it forgiven; holders paid in {need:.3g} USD at {pre_money:.3g} "
-        f"before the money"
+        f"debt of {dollars(debt)}, {c.relief:.0%} of it forgiven; holders paid in {dollars(need)} at "
+        f"{dollars(pre_money)} before the money"
     )
     numbers = {
         "debt_usd": debt,
@@ -121,7 +122,9 @@ def paywall(market: Market, lab: Lab) -> None:
         return
     before = lab.stance["flagship"]
     lab.stance["flagship"] = "closed"
-    said = f"flagship: {before} -> closed, short of money: {closed:.3g} USD a year closed against {opened:.3g} open"
+    said = (
+        f"flagship: {before} -> closed, short of money: {dollars(closed)} a year closed against {dollars(opened)} open"
+    )
     numbers = {"closed_usd_per_year": closed, "open_usd_per_year": opened, "runway_quarters": lab.runway_quarters()}
     market.event("paywall", lab.id, "", 0.0, said, numbers)
 
@@ -141,7 +144,7 @@ def pivot(market: Market, lab: Lab) -> None:
     lab.plan.capacity *= cut
     said = (
         f"{before} -> {best}: runway of {lab.runway_quarters():.1f} quarters and no money found; research cut to "
-        f"{lab.plan.budget:.3g} USD a year"
+        f"{dollars(lab.plan.budget)} a year"
     )
     numbers = {
         "runway_quarters": lab.runway_quarters(),
@@ -268,6 +271,14 @@ def purchase_offer(market: Market, lab: Lab, buyer: Lab, kind: Kind) -> Offer | 
     return Offer(lab, buyer, kind, price, worth, price)
 
 
+def why_sold(lab: Lab) -> str:
+    """Why a lab was on offer, with the quarter of the decision: its numbers are those of that day."""
+    if lab.sale is None:
+        return f"in distress for {lab.distressed} quarters"
+    why = f"for sale since {quarter_label(lab.sale.quarter)}, when {lab.sale.why}"
+    return f"{why}; in distress for {lab.distressed} quarters" if lab.distressed else why
+
+
 def conclude(market: Market, offer: Offer) -> None:
     """Do what was agreed, and say why."""
     lab, buyer, price = offer.target, offer.buyer, offer.price
@@ -284,11 +295,11 @@ def conclude(market: Market, offer: Offer) -> None:
         "revenue_over_cost": a.total_revenue / a.total_cost if a.total_cost > 0.0 else 0.0,
         "quarters_in_distress": float(lab.distressed),
     }
-    why = f"in distress for {lab.distressed} quarters" if lab.distressed else lab.why_for_sale
+    why = why_sold(lab)
     market.exits_and_rescues += market.subscale(lab)
     if offer.kind == "acquihire":
         hire_team(market, lab, buyer, price)
-        said = f"{why}; {buyer.owner} hires the team for a licence fee of {price:.3g} USD"
+        said = f"{why}; {buyer.owner} hires the team for a licence fee of {dollars(price)}"
         market.event("acquihire", lab.id, buyer.owner, price, said, numbers)
         return
     screen = market_screen(market, lab, buyer)
@@ -297,7 +308,7 @@ def conclude(market: Market, offer: Offer) -> None:
         buy(market, lab, buyer, price)
     else:
         merge(market, lab, buyer, price)
-    said = f"{why}; {buyer.id} takes it over for {price:.3g} USD" + (" in shares" if offer.kind == "merger" else "")
+    said = f"{why}; {buyer.id} takes it over for {dollars(price)}" + (" in shares" if offer.kind == "merger" else "")
     market.event("merger", lab.id, buyer.id, price, f"{said}; HHI rises by {screen.change:.1f}", numbers)
 
 
@@ -350,16 +361,19 @@ def blocked(market: Market, offer: Offer, shares: dict[str, NDArray[np.float64]]
         found = review(s, a, b, Thresholds(rules.merger_level, rules.merger_change, rules.merger_share))
         if found.presumed_harmful:
             lab.forbidden.add(buyer.id)
-            say_blocked(market, offer, name, found)
+            say_blocked(market, offer, name, found, rules)
             return True
     return False
 
 
-def say_blocked(market: Market, offer: Offer, region: str, found: Review) -> None:
-    """The regulator's numbers."""
+def say_blocked(market: Market, offer: Offer, region: str, found: Review, rules: RegionParameters) -> None:
+    """The regulator's numbers, and which of its thresholds the merger crossed."""
+    level, share = found.after > rules.merger_level, found.share > rules.merger_share
+    crossed = [f"HHI above {rules.merger_level:,.0f}"] * level + [f"joint share above {rules.merger_share:.0%}"] * share
     said = (
-        f"{region}: HHI {found.before:.0f} -> {found.after:.0f} (+{found.change:.0f}), joint share {found.share:.0%}; "
-        f"{offer.buyer.id} had offered {offer.price:.3g} USD"
+        f"{region}: HHI {found.before:,.0f} -> {found.after:,.0f}, joint share {found.share:.0%}; presumed harmful: "
+        f"{' and '.join(crossed)} with a rise of {found.change:,.0f} above {rules.merger_change:,.0f}; "
+        f"{offer.buyer.id} had offered {dollars(offer.price)}"
     )
     numbers = {
         "hhi_before": found.before,
@@ -380,8 +394,8 @@ def fail(market: Market, lab: Lab) -> None:
     market.exits_and_rescues += market.subscale(lab)
     recovered, left = wind_down(market, lab)
     cause = (
-        f"trade debt {debt:.4g} USD above the limit of {limit:.4g} USD at a burn of "
-        f"{burn * QUARTERS_PER_YEAR:.4g} USD a year; creditors recovered {recovered:.4g} USD"
+        f"trade debt {dollars(debt)} above the limit of {dollars(limit)} at a burn of "
+        f"{dollars(burn * QUARTERS_PER_YEAR)} a year; creditors recovered {dollars(recovered)}"
     )
     numbers = {
         "debt_usd": debt,

@@ -132,5 +132,5 @@ def close(market: Market, lab: Lab) -> None:
     lab.status = EXITED
     lab.seat_share = 0.0
     lab.valuation = 0.0
-    lab.for_sale = False
+    lab.sale = None
     market.retire_models(lab)

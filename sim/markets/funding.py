@@ -13,6 +13,7 @@ from sim.agents.lab import NOT_ENTERED, Lab
 from sim.economics.valuation import Cleared, clear_round, conviction, inflow, mood_step, step_towards
 from sim.markets.rounds import hold_round
 from sim.quarters import DT, QUARTERS_PER_YEAR
+from sim.words import dollars
 
 if TYPE_CHECKING:
     from sim.market import Market
@@ -210,7 +211,7 @@ def settle_round(market: Market, ask: Ask, cleared: Cleared) -> None:
     lab.last_ask, lab.last_demand, lab.round_failed = market.quarter, cleared.coverage, cleared.failed
     numbers = {
         "ask_usd": ask.amount,
-        "runway_quarters": ask.runway,
+        "planned_runway_quarters": ask.runway,
         "planned_burn_usd_per_year": ask.burn,
         "worth_usd": ask.worth,
         "pre_money_usd": cleared.pre_money,
@@ -218,7 +219,8 @@ def settle_round(market: Market, ask: Ask, cleared: Cleared) -> None:
         "mood": math.exp(market.mood),
     }
     said = (
-        f"runway {ask.runway:.1f} quarters at a planned burn of {ask.burn:.3g} USD a year; asked {ask.amount:.3g} USD"
+        f"money for {ask.runway:.1f} quarters at a planned burn of {dollars(ask.burn)} a year; asked for "
+        f"{dollars(ask.amount)}"
     )
     if cleared.failed:
         why = f"bids came to {cleared.coverage:.0%} of it"
@@ -240,7 +242,7 @@ def settle_round(market: Market, ask: Ask, cleared: Cleared) -> None:
     numbers |= {"post_money_usd": post, "sold_fraction": cleared.amount / post, "marked_before_usd": before}
     lead = max(names, key=lambda name: paid[name])
     word = "down round, " if cleared.pre_money < before else ""
-    said += f"; {word}{cleared.amount:.3g} USD at {cleared.pre_money:.3g} before the money"
+    said += f"; {word}{dollars(cleared.amount)} at {dollars(cleared.pre_money)} before the money"
     market.event("round", lab.id, lead, cleared.amount, said, numbers)
 
 

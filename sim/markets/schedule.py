@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,6 +10,7 @@ from sim.agents.lab import Lab
 from sim.markets.rounds import hold_round
 from sim.parameters import Round
 from sim.quarters import QUARTERS_PER_YEAR, quarter_number
+from sim.words import dollars
 
 if TYPE_CHECKING:
     from sim.market import Market
@@ -24,7 +24,8 @@ def hold_scheduled_rounds(market: Market) -> None:
             continue
         dated = dated_rounds(market, lab, scheduled)
         for row in dated:
-            _hold(market, lab, row.amount, row.pre_money, row.investors, row.credit_share)
+            why = "agreed before the start" if row.agreed else "on the schedule"
+            _hold(market, lab, row, why)
         if scheduled and not dated and repetition_due(market, lab):
             repeat_round(market, lab)
 
@@ -32,8 +33,7 @@ def hold_scheduled_rounds(market: Market) -> None:
 def dated_rounds(market: Market, lab: Lab, scheduled: bool) -> list[Round]:
     """The scenario's rounds of this lab and quarter: all of them on a schedule, else those agreed beforehand."""
     today = [r for r in lab.parameters.rounds if quarter_number(r.quarter) == market.quarter]
-    agreed = market.parameters.switches.funding_market
-    return today if scheduled else [r for r in today if r.agreed and agreed]
+    return today if scheduled else [r for r in today if r.agreed]
 
 
 def repetition_due(market: Market, lab: Lab) -> bool:
@@ -62,21 +62,22 @@ def repeat_round(market: Market, lab: Lab) -> None:
         return
     whole = sum(backers.values())
     shares = {name: stake / whole for name, stake in backers.items()}
-    _hold(market, lab, amount, amount / f.repeat_dilution - amount, shares, 0.0)
+    pre_money = amount / f.repeat_dilution - amount
+    again = Round.model_construct(amount=amount, pre_money=pre_money, investors=shares, credit_share=0.0)
+    _hold(market, lab, again, "the schedule repeats")
 
 
-def _hold(
-    market: Market, lab: Lab, amount: float, pre_money: float, shares: Mapping[str, float], credit_share: float
-) -> None:
-    burn = lab.accounts.burn * QUARTERS_PER_YEAR
-    in_compute = {name: credit_share * market.investor[name].has_compute for name in shares}
-    post = hold_round(market, lab, pre_money, {name: amount * part for name, part in shares.items()}, in_compute)
-    lead = max(sorted(shares), key=lambda name: shares[name])
-    cause = f"pre-money {pre_money:.4g} USD, {amount / post:.1%} sold, burn {burn:.4g} USD a year"
+def _hold(market: Market, lab: Lab, row: Round, why: str) -> None:
+    burn, shares = lab.accounts.burn * QUARTERS_PER_YEAR, row.investors
+    in_compute = {name: row.credit_share * market.investor[name].has_compute for name in shares}
+    paid = {name: row.amount * part for name, part in shares.items()}
+    post = hold_round(market, lab, row.pre_money, paid, in_compute)
+    lead, sold = max(sorted(shares), key=lambda name: shares[name]), row.amount / post
+    cause = f"{why}: {sold:.1%} sold at {dollars(row.pre_money)} before the money, burn {dollars(burn)} a year"
     numbers = {
-        "pre_money_usd": pre_money,
+        "pre_money_usd": row.pre_money,
         "post_money_usd": post,
-        "sold_fraction": amount / post,
+        "sold_fraction": sold,
         "burn_usd_per_year": burn,
     }
-    market.event("round", lab.id, lead, amount, cause, numbers)
+    market.event("round", lab.id, lead, row.amount, cause, numbers)

@@ -98,7 +98,11 @@ MARKET_COLUMNS: tuple[Column, ...] = (
         "products whose price the least believed elasticity binds",
         "count",
     ),
-    Column("hhi_change_mergers", "0-10,000", "change of hhi since last quarter by labs that came under one owner"),
+    Column(
+        "hhi_change_mergers",
+        "0-10,000",
+        "change of hhi by labs that came under one owner, at last quarter's shares",
+    ),
     Column("hhi_change_exits", "0-10,000", "change of hhi by what labs that exited no longer sell"),
     Column("hhi_change_entry", "0-10,000", "change of hhi by new labs"),
     Column("hhi_change_reallocation", "0-10,000", "change of hhi by buyers moving between the others"),

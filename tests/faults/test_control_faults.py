@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from sim.agents.lab import Sale
 from sim.audit import IdentityError
 from sim.market import Market
 from sim.scenario import Scenario, load_scenario
@@ -42,11 +43,11 @@ def after_deals(scenario: Scenario) -> Iterator[Market]:
     rescued(market)
     market.journal.owe("trade_debt", market.lab["adept"].account, market.account_of["cloud"], DEBT)
     market.parameters.switches.mergers = False
-    market.lab["adept"].for_sale = True
+    market.lab["adept"].sale = Sale(market.quarter, "a test wants it")
     market.labs_change_hands()
     market.parameters.switches.mergers, market.parameters.switches.acquihires = True, False
     market.parameters.control.buyer_size = 100.0
-    market.lab["cohere"].for_sale = True
+    market.lab["cohere"].sale = Sale(market.quarter, "a test wants it")
     distress(market, "ai21", debt=1e12, cash=50e6)
     market.lab["ai21"].round_failed = False
     market.labs_change_hands()

@@ -6,6 +6,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from sim.agents.lab import Sale
 from sim.agents.strategy import gives_up_now
 from sim.economics.finance import dilute, post_money
 from sim.economics.merger import Thresholds, bargained_price, relief_accepted, review
@@ -177,7 +178,7 @@ def test_a_merger_in_a_static_market_changes_hhi_by_twice_the_product(
     market.step()
     for name, lab in market.lab.items():
         lab.valuation = 1e15 if name == buyer else 1e9
-    market.lab[target].for_sale = True
+    market.lab[target].sale = Sale(market.quarter, "a test wants it")
     for _ in range(3):
         market.step()
     table = market.records.tables()["market"]

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from sim.agents.lab import Lab
+from sim.agents.lab import Lab, Sale
 from sim.market import Market
 from sim.parameters import Parameters
 from sim.records import Records
@@ -43,14 +43,14 @@ def ready(scenario: Scenario, *edits: Edit, quarters: int = 4, seed: int = 1, en
     market = steps(Market(altered(scenario, CALM, *edits), seed, enterprises), quarters)
     begin_quarter(market, "labs_change_hands")
     for lab in market.roster:
-        lab.for_sale, lab.distressed, lab.round_failed = False, 0, False
+        lab.sale, lab.distressed, lab.round_failed = None, 0, False
     return market
 
 
 def sell(market: Market, lab_id: str) -> Lab:
     """Put a lab up for sale and end the quarter, the audit included."""
     lab = market.lab[lab_id]
-    lab.for_sale = True
+    lab.sale = Sale(market.quarter, "a test wants it")
     finish_quarter(market, "labs_change_hands")
     return lab
 

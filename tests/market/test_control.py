@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sim.agents.lab import ACTIVE, EXITED, Lab
+from sim.agents.lab import ACTIVE, EXITED, Lab, Sale
 from sim.agents.strategy import gives_up
 from sim.market import Market
 from sim.markets import control, estate
@@ -123,7 +123,7 @@ def test_a_giant_hires_one_team_a_quarter_and_the_best_payoff_goes_first(baselin
         "adept": ["google"],
     }
     best, other = sorted(offers, key=lambda name: -offers[name][0].payoff)
-    market.lab[other].for_sale = True
+    market.lab[other].sale = Sale(market.quarter, "a test wants it")
     sell(market, best)
     assert events(market, "acquihire").lab.to_list() == [best]
     assert market.lab[other].status == ACTIVE
@@ -358,7 +358,7 @@ def state(market: Market) -> tuple[object, ...]:
 def test_a_blocked_deal_leaves_everything_as_it_was(baseline: Scenario) -> None:
     """Kills: a blocked deal done, half done, or not written down."""
     market = ready(baseline, CHEAP, WHOLE_ONLY, ALL_HARM, put("control", appetite=0.0))
-    market.lab["cohere"].for_sale = True
+    market.lab["cohere"].sale = Sale(market.quarter, "a test wants it")
     before, offers = state(market), control.offers_for(market, market.lab["cohere"], [market.lab["cohere"]])
     assert len(offers) > 1
     control.sell_labs(market)
@@ -384,7 +384,7 @@ def test_the_next_best_offer_is_considered(baseline: Scenario) -> None:
     for edits in ((), (off("acquihires"),), (TEAMS_ONLY,)):
         market = ready(baseline, EAGER, ALL_HARM, no_stranger, put("control", team_years=0.1), *edits)
         shares, lab = control.regional_shares(market), market.lab["cohere"]
-        lab.for_sale, lab.distressed = True, 2
+        lab.sale, lab.distressed = Sale(market.quarter, "a test wants it"), 2
         offers = control.offers_for(market, lab, [lab])
         offers.sort(key=lambda o: (-o.payoff, o.target.id, o.buyer.id, o.kind))
         free = [o.kind == "acquihire" or not rivals(market, shares, lab, o.buyer) for o in offers]
@@ -410,7 +410,7 @@ def test_a_failing_firm_may_be_saved_by_anybody(baseline: Scenario) -> None:
     for accepted, distressed, merged in ((True, 2, True), (True, 0, False), (False, 2, False)):
         market = ready(baseline, CHEAP, WHOLE_ONLY, review_by(0.0, 0.0, 0.0, accepted), put("control", appetite=0.0))
         lab = market.lab["cohere"]
-        lab.for_sale, lab.distressed = True, distressed
+        lab.sale, lab.distressed = Sale(market.quarter, "a test wants it"), distressed
         control.sell_labs(market)
         assert (lab.successor is not None) is merged, (accepted, distressed)
         assert events(market, "blocked_merger").empty is merged

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import math
-from collections import defaultdict
 
 import numpy as np
 import pytest
 
-from sim.agents.lab import Lab
+from sim.agents.lab import Lab, Sale
 from sim.market import Market
 from sim.markets import funding
 from sim.parameters import Parameters
@@ -53,7 +52,7 @@ def test_cap_tables_follow_from_events_and_investments(whole: tuple[Market, Reco
     stakes = {key: g.set_index("holder").stake for key, g in tables["stakes"].groupby(["quarter", "lab"])}
     paid = {key: g.groupby("investor").amount_usd.sum() for key, g in tables["investments"].groupby(["quarter", "lab"])}
     marks = tables["labs"].set_index(["quarter", "lab"]).valuation_usd
-    held: dict[str, dict[str, float]] = defaultdict(lambda: {"founders": 1.0})
+    held = {lab.id: {lab.owner if lab.backed else "founders": 1.0} for lab in whole[0].roster}
     checked = set()
     for deal in events(whole[1], "round", "restructuring", "merger").itertuples():
         if deal.kind == "merger":
@@ -95,7 +94,7 @@ def test_rounds_keep_to_their_terms(whole: tuple[Market, Records]) -> None:
     assert (held.amount_usd <= held.ask_usd * (1 + 1e-5)).all()
     assert (held.amount_usd >= c.smallest_fill * held.ask_usd * (1 - 1e-5)).all()
     assert (held.sold_fraction <= c.largest_dilution * (1 + 1e-5)).all()
-    assert (asked.runway_quarters < 4.0 * c.runway_trigger + 1e-5).all()
+    assert (asked.planned_runway_quarters < 4.0 * c.runway_trigger + 1e-5).all()
     assert (failed.amount_usd == 0.0).all()
     agreed = {(r.quarter, lab.id) for lab in market.roster for r in lab.parameters.rounds if r.agreed}
     told = rounds[rounds.ask_usd.isna()]
@@ -186,7 +185,7 @@ def test_backed_labs_ask_nobody(baseline: Scenario) -> None:
     assert asking <= {lab.id for lab in market.active_labs if not lab.backed}
     market.lab["ai21"].last_ask = market.quarter - 1
     assert {a.lab.id for a in funding.asks(market)} == asking - {"ai21"}
-    market.lab["stability"].for_sale = True
+    market.lab["stability"].sale = Sale(market.quarter, "a test wants it")
     assert {a.lab.id for a in funding.asks(market)} == asking - {"ai21", "stability"}, "who is for sale asks nobody"
 
 
@@ -337,10 +336,14 @@ def test_order_of_investors_and_labs_in_the_file_changes_nothing(baseline: Scena
 
 
 def test_without_a_market_for_money_nobody_asks(baseline: Scenario) -> None:
-    """Kills: a switch that does nothing. Not even rounds agreed before the start are held."""
+    """Only rounds agreed before the start are held. Kills: a switch that does nothing, or that breaks a contract."""
     records = run_of(altered(baseline, off("funding_market")), 100, "2024Q4")
-    assert events(records, "round", "failed_round").empty
-    assert records.tables()["investments"].empty
+    told = events(records, "round", "failed_round")
+    assert set(told.kind) == {"round"} and told.cause.str.startswith("agreed before the start").all()
+    agreed = {(r.quarter, name) for name, lab in baseline.parameters.labs.items() for r in lab.rounds if r.agreed}
+    assert set(zip(told.quarter, told.lab, strict=True)) == agreed
+    made = records.tables()["investments"]
+    assert set(zip(made.quarter, made.lab, strict=True)) == agreed
 
 
 def test_numbers_of_an_event_are_json(baseline: Scenario) -> None:

@@ -8,12 +8,13 @@ from dataclasses import asdict
 import pytest
 
 from sim.agents.lab import Lab
-from sim.agents.openness import licence_for, may_open, next_run, weigh
+from sim.agents.openness import LicenceChoice, licence_for, may_open, next_run, weigh
 from sim.economics.release import OpenOrClosed, chance_of_opening
 from sim.market import Market
 from sim.parameters import Parameters
 from sim.records import Records
 from sim.scenario import Scenario
+from sim.words import dollars
 from tests.market.deals import distress, events, long_run, ready
 from tests.market.worlds import Edit, altered, begin_quarter, finish_quarter, off, put, run_of, steps
 
@@ -100,7 +101,7 @@ def test_rivals_open_models_are_those_of_others(baseline: Scenario) -> None:
 # ---- what is chosen
 
 
-def choices(market: Market, lab: Lab, luck: float) -> tuple[str, OpenOrClosed | None]:
+def choices(market: Market, lab: Lab, luck: float) -> tuple[str, LicenceChoice | None]:
     return licence_for(market, lab, "flagship", lab.best_capability, luck)
 
 
@@ -114,7 +115,8 @@ def test_the_draw_decides_with_the_chance_of_the_numbers(baseline: Scenario) -> 
             continue
         creed = r.creed if lab.parameters.creed == "open" else -r.creed
         habit = r.inertia if lab.stance["flagship"] != "closed" else -r.inertia
-        chance = chance_of_opening(seen.of_opening, seen.of_closing, r.intensity, creed, habit)
+        chance = chance_of_opening(seen.lines.of_opening, seen.lines.of_closing, r.intensity, creed, habit)
+        assert (seen.creed, seen.inertia, seen.opening) == (creed, habit, chance)
         assert choices(market, lab, chance * (1.0 - 1e-9))[0] != "closed"
         assert choices(market, lab, chance)[0] == "closed"
         seen_both.add(chance > 0.5)
@@ -179,24 +181,22 @@ def test_without_choice_licences_stay_as_stated(baseline: Scenario) -> None:
 
 
 def test_a_change_of_licence_is_told_with_what_was_weighed() -> None:
-    """The lines in the ledger add up to the sums in its sentence. Kills: other numbers than the decision saw."""
-    told = events(long_run(1)[1], "open", "close", "paywall")
+    """The lines in the ledger give the sums and the chance of its sentence. Kills: numbers the decision did not see."""
+    market, records = long_run(1)
+    told = events(records, "open", "close", "paywall")
     told = told[told.cause.str.contains("is worth")]
     assert len(told) > 2
     lines = [f"{name}_usd_per_year" for name in asdict(OpenOrClosed(0, 0, 0, 0, 0, 0))]
-    for row in told[[*lines, "cause", "kind"]].to_dict("records"):
+    for row in told.to_dict("records"):
         seen = OpenOrClosed(**{name.removesuffix("_usd_per_year"): row[name] for name in lines})
-        said = [float(word) for word in row["cause"].replace(",", " ").replace(")", " ").split() if _is_number(word)]
-        assert said[0] == pytest.approx(seen.of_opening, rel=1e-2)
-        assert said[-1] == pytest.approx(seen.of_closing, rel=1e-2)
-
-
-def _is_number(word: str) -> bool:
-    try:
-        float(word)
-    except ValueError:
-        return False
-    return True
+        lean = row["creed_logit"], row["inertia_logit"]
+        opened = chance_of_opening(seen.of_opening, seen.of_closing, market.parameters.release.intensity, *lean)
+        chance = opened if row["kind"] == "open" else 1.0 - opened
+        assert row["chosen_probability"] == pytest.approx(chance, abs=1e-4)
+        assert f"open is worth {dollars(seen.of_opening)} " in row["cause"]
+        assert f"closed {dollars(seen.of_closing)};" in row["cause"]
+        assert row["cause"].endswith(f"a chance of {row['chosen_probability']:.0%}")
+        assert (lean[1] > 0.0) == (row["kind"] != "open"), "habit holds to what was"
 
 
 def test_a_lab_short_of_money_puts_its_flagship_behind_a_paywall(baseline: Scenario) -> None:

@@ -144,6 +144,28 @@ def test_doing_nothing_is_the_baseline(baseline: Scenario) -> None:
     assert all(name.startswith("events") for name in differences(plain, idle))
 
 
+def test_the_end_of_a_shock_is_written_down(baseline: Scenario) -> None:
+    """Of any number, and of a licence as an event of its lab. Kills: a change back that nobody is told of."""
+    licence = "labs.meta.tiers.flagship.licence"
+    scenario = with_shocks(
+        baseline,
+        shock("2023Q2", GROWTH, value=3.0, quarters=1),
+        shock("2023Q3", GROWTH, factor=2.0, quarters=40),
+        shock("2023Q3", licence, value="closed", quarters=2),
+    )
+    told = run_of(scenario, 60, "2024Q2").tables()["events"]
+    told = told[told.kind.isin(["open", "paywall", "shock"]) & told.cause.str.endswith("test)")]
+    assert list(zip(told.quarter, told.kind, told.cause, strict=True)) == [
+        ("2023Q2", "shock", f"{GROWTH}: 2.4 -> 3.0 (test)"),
+        ("2023Q3", "shock", f"{GROWTH}: 3.0 -> 4.8 (end of test)"),
+        ("2023Q3", "shock", f"{GROWTH}: 3.0 -> 4.8 (test)"),
+        ("2023Q3", "shock", f"{licence}: open_threshold -> closed (test)"),
+        ("2023Q3", "paywall", "flagship: open_threshold -> closed (test)"),
+        ("2024Q1", "shock", f"{licence}: closed -> open_threshold (end of test)"),
+        ("2024Q1", "open", "flagship: closed -> open_threshold (end of test)"),
+    ]
+
+
 def test_policies_are_written_down(baseline: Scenario) -> None:
     """A licence that opens, a flagship that goes behind a paywall, a small model that closes: events with cause.
 

@@ -12,8 +12,15 @@ from tests.market.worlds import Edit, altered, broke, differences, off, put, put
 
 
 def no_rounds(p: Parameters) -> None:
-    """Nobody has dated rounds, and no schedule repeats."""
-    put_labs(rounds=[], repeat_rounds=False)(p)
+    """Nobody has dated rounds but those agreed before the start, and no schedule repeats."""
+    for lab in p.labs.values():
+        lab.rounds, lab.repeat_rounds = [r for r in lab.rounds if r.agreed], False
+
+
+def no_agreed_rounds(p: Parameters) -> None:
+    """Nothing was agreed before the start."""
+    for lab in p.labs.values():
+        lab.rounds = [r for r in lab.rounds if not r.agreed]
 
 
 def both(*edits: Edit) -> Edit:
@@ -267,11 +274,15 @@ def kinds(records: Records) -> dict[str, int]:
 
 
 def test_funding_market_off_raises_nothing(baseline: Scenario, ten_quarters: Records) -> None:
-    """No round, asked or agreed before, no new commitments, no marks; parents still pay. With it, rounds.
+    """No round that was not agreed before the start, no new commitments, no marks; parents still pay. With it, rounds.
 
-    Kills: rounds agreed before the first quarter that are held without a market, purses that fill for nobody.
+    Kills: agreed rounds that need the market, others held without one, purses that fill for nobody.
     """
-    switched = run_of(altered(baseline, off("funding_market")))
+    agreed = {(r.quarter, lab) for lab, x in baseline.parameters.labs.items() for r in x.rounds if r.agreed}
+    kept = run_of(altered(baseline, off("funding_market"))).tables()["events"]
+    kept = kept[kept.kind.isin(["round", "failed_round"])]
+    assert set(zip(kept.quarter, kept.lab, strict=True)) == agreed != set()
+    switched = run_of(altered(baseline, off("funding_market"), no_agreed_rounds))
     tables = switched.tables()
     assert not {"round", "failed_round"} & set(kinds(switched))
     assert (tables["funding"].funding_usd == 0.0).all()
@@ -289,9 +300,10 @@ def test_funding_market_off_raises_nothing(baseline: Scenario, ten_quarters: Rec
 def test_strategy_choice_off_keeps_strategies(baseline: Scenario, ten_quarters: Records) -> None:
     """Every lab is for ever what the scenario says and aims at its stated share of X*; with it some change.
 
-    Kills: a pivot in distress without choice, aims that follow the leader's run.
+    Founders may still give up, which is a mechanism of its own. Kills: a pivot in distress without choice, aims that
+    follow the leader's run.
     """
-    market = Market(altered(baseline, off("strategy_choice")), 1, 300, "2025Q2")
+    market = Market(altered(baseline, off("strategy_choice", "giving_up")), 1, 300, "2025Q2")
     records = market.run()
     assert "pivot" not in kinds(records)
     for lab in market.roster:
