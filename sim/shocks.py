@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from typing import Any, cast
 
@@ -181,7 +182,9 @@ def _holder(parameters: Parameters, key: str) -> tuple[Any, str]:
     for i, part in enumerate(parts):
         known = node if isinstance(node, dict) else type(node).model_fields if isinstance(node, BaseModel) else ()
         if part not in known:
-            raise ShockError(f"'{'.'.join(parts[: i + 1])}' does not exist")
+            near = get_close_matches(part, known, 1)
+            hint = f"; did you mean '{'.'.join([*parts[:i], near[0], *parts[i + 1 :]])}'?" if near else ""
+            raise ShockError(f"'{'.'.join(parts[: i + 1])}' does not exist{hint}")
         if i < len(parts) - 1:
             node = node[part] if isinstance(node, dict) else getattr(node, part)
     return node, parts[-1]

@@ -98,6 +98,8 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise FolderError(f"{folder} is not a run folder: it has no {MANIFEST}") from None
+    except NotADirectoryError:
+        raise FolderError(f"{folder} is a file; name the folder that moatsim run wrote") from None
     except (OSError, ValueError) as error:
         raise FolderError(f"{folder / MANIFEST} cannot be read: {error}") from None
     if not isinstance(manifest, dict) or manifest.get("kind") != KIND:

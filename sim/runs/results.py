@@ -114,6 +114,21 @@ class Run:
         """One row for each event (columns: sim.records.EVENT_COLUMNS)."""
         return self._indexed("events")
 
+    @cached_property
+    def investors(self) -> pd.DataFrame:
+        """One row for each investor and quarter: purse, calls, proceeds (units and meanings: docs/model.md)."""
+        return self._indexed("investors")
+
+    @cached_property
+    def investments(self) -> pd.DataFrame:
+        """One row for each investment: who put how much into which lab."""
+        return self._indexed("investments")
+
+    @cached_property
+    def stakes(self) -> pd.DataFrame:
+        """One row for each holder of a lab in the quarters in which its cap table changed."""
+        return self._indexed("stakes")
+
     def _indexed(self, table: str) -> pd.DataFrame:
         data = self._tables[table]
         if len(self.seeds) == 1:

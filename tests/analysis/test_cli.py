@@ -270,12 +270,13 @@ def test_explain_tells_a_story(shell):
         (["runs/baseline", "--lab", "openai", "--replication", "9"], "no replication 9; the run has 1"),
         (["runs/baseline"], "--lab"),
         (["nowhere", "--lab", "openai"], "not a run folder"),
+        (["runs/baseline/manifest.json", "--lab", "openai"], "manifest.json is a file; name the folder"),
         (["old", "--lab", "openai"], "has no table 'events'; run the scenario again"),
     ],
 )
 def test_explain_refuses_what_is_not_there(shell, words, message):
     """Exit 2 in one to three lines. Kills: a traceback, an empty story, a guess."""
-    folder = words[0] if words[0] != "nowhere" else "runs/baseline"
+    folder = "old" if words[0] == "old" else "runs/baseline"
     assert run(shell, "--replications", 1, "--out", folder) == 0
     if folder == "old":
         Path("old/events.parquet").unlink()

@@ -33,7 +33,15 @@ def test_one_seed_is_indexed_by_quarter_several_by_replication_too(single, sever
     assert several.market.index.names == ["replication", "quarter"]
     assert several.shares().index.equals(several.market.index)
     assert several.labs.loc[(5, "2024Q1")].shape[0] == len(several.scenario.parameters.labs)
-    for frame in (several.events, several.funding, several.gap(), several.concentration()):
+    for frame in (
+        several.events,
+        several.funding,
+        several.investors,
+        several.investments,
+        several.stakes,
+        several.gap(),
+        several.concentration(),
+    ):
         assert frame.index.names == ["replication", "quarter"]
 
 

@@ -9,7 +9,7 @@ from sim.market import Market
 from sim.markets.founding import PLACE
 from sim.parameters import Parameters, Shock
 from sim.scenario import Scenario
-from sim.shocks import Calendar, ShockError, value_at
+from sim.shocks import Calendar, ShockError, shock_faults, value_at
 from tests.market.worlds import altered, differences, run_of, steps
 
 GROWTH = "technology.training_cost_growth"
@@ -142,6 +142,14 @@ def test_doing_nothing_is_the_baseline(baseline: Scenario) -> None:
         run_of(s, 100, "2024Q1") for s in (with_shocks(baseline), with_shocks(baseline, shock("2023Q2", factor=1.0)))
     )
     assert all(name.startswith("events") for name in differences(plain, idle))
+
+
+def test_a_shock_on_an_unknown_key_names_the_nearest(baseline: Scenario) -> None:
+    """At whichever part of the key the slip is. Kills: an error that leaves the user to search."""
+    for wrong in ("technology.training_cost_grwth", "technolgy.training_cost_growth"):
+        parameters = with_shocks(baseline, shock("2024Q1", wrong, factor=2.0)).parameters
+        (_, reason), *more = shock_faults(parameters)
+        assert more == [] and reason.endswith("does not exist; did you mean 'technology.training_cost_growth'?")
 
 
 def test_the_end_of_a_shock_is_written_down(baseline: Scenario) -> None:
