@@ -7,6 +7,7 @@ leaf. Bounds are wide enough for any defensible scenario and narrow enough to ca
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -58,6 +59,13 @@ def number(
 def choice(meaning: str, default: Any = ...) -> Any:
     """Declare one leaf that is not a number: a name, a date, a switch or a list."""
     return Field(default, description=meaning, json_schema_extra={"unit": "-"})
+
+
+def require_whole(name: str, parts: Mapping[Any, float]) -> None:
+    """Raise ValueError unless parts of a whole sum to 1."""
+    total = sum(parts.values())
+    if abs(total - 1.0) > 1e-6:
+        raise ValueError(f"{name} must sum to 1, they sum to {total:.6g}")
 
 
 class Section(BaseModel):
@@ -458,9 +466,7 @@ class Founding(Section):
 
     @model_validator(mode="after")
     def _whole(self) -> Founding:
-        total = sum(self.regions.values())
-        if abs(total - 1.0) > 1e-6:
-            raise ValueError(f"regions must sum to 1, they sum to {total:.6g}")
+        require_whole("regions", self.regions)
         return self
 
 
@@ -524,10 +530,8 @@ class SegmentParameters(Section):
             raise ValueError(f"workloads_max {self.workloads_max} is below workloads_min {self.workloads_min}")
         if "pilot" in self.mix and self.mix["pilot"] > 0:
             raise ValueError("mix.pilot must be left out: a pilot is a stage, not a type in production")
-        for name, shares in (("regions", self.regions), ("mix", self.mix)):
-            total = sum(shares.values())
-            if abs(total - 1.0) > 1e-6:
-                raise ValueError(f"{name} must sum to 1, it sums to {total:.6g}")
+        require_whole("regions", self.regions)
+        require_whole("mix", self.mix)
         if self.adopted_initial > self.adoption_ceiling:
             raise ValueError(
                 f"adopted_initial {self.adopted_initial} is above adoption_ceiling {self.adoption_ceiling}"
@@ -576,9 +580,7 @@ class Round(Section):
 
     @model_validator(mode="after")
     def _whole(self) -> Round:
-        total = sum(self.investors.values())
-        if abs(total - 1.0) > 1e-6:
-            raise ValueError(f"investors must sum to 1, they sum to {total:.6g}")
+        require_whole("investors", self.investors)
         return self
 
 
@@ -658,9 +660,7 @@ class InstalledBase(Section):
 
     @model_validator(mode="after")
     def _whole(self) -> InstalledBase:
-        total = sum(self.shares.values())
-        if abs(total - 1.0) > 1e-6:
-            raise ValueError(f"shares must sum to 1, they sum to {total:.6g}")
+        require_whole("shares", self.shares)
         return self
 
 

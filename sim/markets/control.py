@@ -6,16 +6,14 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-import numpy as np
-from numpy.typing import NDArray
-
 from sim.agents.lab import Lab
 from sim.agents.strategy import positions
-from sim.economics.merger import Review, Thresholds, bargained_price, relief_accepted, review
+from sim.economics.merger import bargained_price, relief_accepted
 from sim.economics.strategy import chance_within
 from sim.markets.estate import buy, hire_team, merge, wind_down
+from sim.markets.merger_review import blocked, market_screen, regional_shares
 from sim.markets.rounds import hold_round
-from sim.parameters import REGIONS, STRATEGIES, RegionParameters
+from sim.parameters import STRATEGIES
 from sim.quarters import DT, QUARTERS_PER_YEAR, quarter_label
 from sim.words import dollars
 
@@ -310,79 +308,6 @@ def conclude(market: Market, offer: Offer) -> None:
         merge(market, lab, buyer, price)
     said = f"{why}; {buyer.id} takes it over for {dollars(price)}" + (" in shares" if offer.kind == "merger" else "")
     market.event("merger", lab.id, buyer.id, price, f"{said}; HHI rises by {screen.change:.1f}", numbers)
-
-
-# ---- review
-
-
-def owner_shares(market: Market, spend: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Shares of API spend (0-1) by position of a representative lab of each owner; zeros where nothing is sold."""
-    first: dict[str, int] = {}
-    for lab in market.roster:
-        first.setdefault(lab.owner, lab.position)
-    owner = [first[lab.owner] for lab in market.roster] + [len(market.roster)]
-    pooled = np.bincount(owner, spend, spend.size).astype(np.float64)
-    whole = float(pooled.sum())
-    return np.asarray(pooled / whole if whole > 0.0 else pooled)
-
-
-def representative(market: Market, lab: Lab) -> int:
-    """Position under which an owner's labs are pooled."""
-    return next(x.position for x in market.roster if x.owner == lab.owner)
-
-
-def regional_shares(market: Market) -> dict[str, NDArray[np.float64]]:
-    """Owners' shares of API spend by region of the buyers."""
-    usage, labs = market.usage, len(market.roster) + 1
-    seller = market.catalogue.lab[usage.model]
-    region = market.population.enterprises.region[usage.enterprise].astype(np.int64)
-    spend = np.bincount(region * labs + seller, usage.api_spend, len(REGIONS) * labs).reshape(len(REGIONS), labs)
-    return {name: owner_shares(market, spend[i]) for i, name in enumerate(REGIONS)}
-
-
-def market_screen(market: Market, lab: Lab, buyer: Lab) -> Review:
-    """HHI of world API spend by owner before and after a merger of two owners."""
-    usage = market.usage
-    spend = np.bincount(market.catalogue.lab[usage.model], usage.api_spend, len(market.roster) + 1).astype(np.float64)
-    a, b = representative(market, lab), representative(market, buyer)
-    return review(owner_shares(market, spend), a, b, Thresholds(0.0, 0.0, 1.0))
-
-
-def blocked(market: Market, offer: Offer, shares: dict[str, NDArray[np.float64]]) -> bool:
-    """Whether a regulator forbids a merger: harm presumed in a region where both sell, unless the target would fail."""
-    if not market.parameters.switches.merger_review:
-        return False
-    lab, buyer = offer.target, offer.buyer
-    a, b = representative(market, lab), representative(market, buyer)
-    for name in REGIONS:
-        rules, s = market.parameters.regions[name], shares[name]
-        if s[a] <= 0.0 or s[b] <= 0.0 or (rules.failing_firm and lab.distressed):
-            continue
-        found = review(s, a, b, Thresholds(rules.merger_level, rules.merger_change, rules.merger_share))
-        if found.presumed_harmful:
-            lab.forbidden.add(buyer.id)
-            say_blocked(market, offer, name, found, rules)
-            return True
-    return False
-
-
-def say_blocked(market: Market, offer: Offer, region: str, found: Review, rules: RegionParameters) -> None:
-    """The regulator's numbers, and which of its thresholds the merger crossed."""
-    level, share = found.after > rules.merger_level, found.share > rules.merger_share
-    crossed = [f"HHI above {rules.merger_level:,.0f}"] * level + [f"joint share above {rules.merger_share:.0%}"] * share
-    said = (
-        f"{region}: HHI {found.before:,.0f} -> {found.after:,.0f}, joint share {found.share:.0%}; presumed harmful: "
-        f"{' and '.join(crossed)} with a rise of {found.change:,.0f} above {rules.merger_change:,.0f}; "
-        f"{offer.buyer.id} had offered {dollars(offer.price)}"
-    )
-    numbers = {
-        "hhi_before": found.before,
-        "hhi_after": found.after,
-        "hhi_change": found.change,
-        "joint_share": found.share,
-        "price_usd": offer.price,
-    }
-    market.event("blocked_merger", offer.target.id, offer.buyer.id, 0.0, said, numbers)
 
 
 # ---- the end

@@ -11,7 +11,7 @@ from sim.markets.menu import API, EDGE, SELF
 from sim.parameters import WORKLOADS
 from sim.population import EDGE_TYPE, NO_MODEL, PILOT, PRODUCTION
 from sim.scenario import Scenario
-from tests.market.worlds import altered, begin_quarter, broke, finish_quarter, put, put_segments, run_of, steps
+from tests.market.worlds import altered, begin_quarter, broke, finish_quarter, put, put_each, run_of, steps
 
 # ---- who runs models himself
 
@@ -77,7 +77,7 @@ def test_self_hosting_rises_with_volume_and_privacy_in_the_market(baseline: Scen
         return edit
 
     assert own(budgets(5.0)) > own(budgets(0.2)) + 0.005
-    assert own(put_segments(privacy=0.9)) > own(put_segments(privacy=0.1)) + 0.002
+    assert own(put_each("segments", privacy=0.9)) > own(put_each("segments", privacy=0.1)) + 0.002
 
 
 def test_large_budgets_are_run_in_house_more_often_than_small_ones(baseline: Scenario) -> None:

@@ -11,7 +11,7 @@ import pytest
 from sim.agents.lab import ACTIVE, EXITED, Lab, Sale
 from sim.agents.strategy import gives_up
 from sim.market import Market
-from sim.markets import control, estate
+from sim.markets import control, estate, merger_review
 from sim.parameters import Parameters
 from sim.population import NO_MODEL
 from sim.records import LENSES, POPULATIONS, Records
@@ -383,7 +383,7 @@ def test_the_next_best_offer_is_considered(baseline: Scenario) -> None:
 
     for edits in ((), (off("acquihires"),), (TEAMS_ONLY,)):
         market = ready(baseline, EAGER, ALL_HARM, no_stranger, put("control", team_years=0.1), *edits)
-        shares, lab = control.regional_shares(market), market.lab["cohere"]
+        shares, lab = merger_review.regional_shares(market), market.lab["cohere"]
         lab.sale, lab.distressed = Sale(market.quarter, "a test wants it"), 2
         offers = control.offers_for(market, lab, [lab])
         offers.sort(key=lambda o: (-o.payoff, o.target.id, o.buyer.id, o.kind))
@@ -401,7 +401,7 @@ def test_the_next_best_offer_is_considered(baseline: Scenario) -> None:
 
 def rivals(market: Market, shares: dict[str, np.ndarray], a: Lab, b: Lab) -> bool:
     """Whether both labs' owners sell in some region."""
-    x, y = (control.representative(market, lab) for lab in (a, b))
+    x, y = (merger_review.representative(market, lab) for lab in (a, b))
     return any(s[x] > 0.0 and s[y] > 0.0 for s in shares.values())
 
 
@@ -431,11 +431,11 @@ def test_regions_review_what_is_sold_to_their_buyers(baseline: Scenario) -> None
     verdicts = {}
     for place in ("us", "china"):
         market = ready(baseline, CHEAP, WHOLE_ONLY, only(place), put("control", appetite=0.0))
-        shares = control.regional_shares(market)
+        shares = merger_review.regional_shares(market)
         lab = market.lab["cohere"]
         for offer in control.offers_for(market, lab, [lab]):
-            both = all(shares[place][control.representative(market, x)] > 0.0 for x in (lab, offer.buyer))
-            verdicts[place, offer.buyer.id] = control.blocked(market, offer, shares), both
+            both = all(shares[place][merger_review.representative(market, x)] > 0.0 for x in (lab, offer.buyer))
+            verdicts[place, offer.buyer.id] = merger_review.blocked(market, offer, shares), both
     assert {verdict for verdict, _ in verdicts.values()} == {True, False}
     assert all(verdict == both for verdict, both in verdicts.values()), verdicts
 
@@ -445,11 +445,11 @@ def test_the_screen_is_of_owners(baseline: Scenario) -> None:
     market, lab, buyer = sold_to_lab(baseline)
     market.step()
     other = market.lab["ai21"]
-    screen = control.market_screen(market, other, buyer)
+    screen = merger_review.market_screen(market, other, buyer)
     row = market.records.tables()["market"].iloc[-1]
     assert screen.before == pytest.approx(row.hhi, rel=1e-12)
     assert lab.owner == buyer.id
-    for shares in control.regional_shares(market).values():
+    for shares in merger_review.regional_shares(market).values():
         assert shares.sum() == pytest.approx(1.0, abs=1e-12)
 
 

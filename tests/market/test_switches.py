@@ -8,7 +8,7 @@ from sim.market import Market
 from sim.parameters import MODES, Parameters, Switches
 from sim.records import LENSES, Records
 from sim.scenario import Scenario
-from tests.market.worlds import Edit, altered, broke, differences, off, put, put_labs, run_of
+from tests.market.worlds import Edit, altered, broke, differences, off, put, put_each, run_of
 
 
 def no_rounds(p: Parameters) -> None:
@@ -33,17 +33,6 @@ def both(*edits: Edit) -> Edit:
     return edit
 
 
-def put_regions(**values: object) -> Edit:
-    """An edit that sets the same numbers of every region."""
-
-    def edit(p: Parameters) -> None:
-        for region in p.regions.values():
-            for name, value in values.items():
-                setattr(region, name, value)
-
-    return edit
-
-
 DATED = put("switches", exogenous_rounds=True, funding_market=False)
 RESTLESS = put("strategy", giving_up_rate=5.0)  # founders who soon look for a buyer
 # Where a mechanism seldom bites in ten quarters, or not in the baseline: a world in which it does.
@@ -51,7 +40,7 @@ WORLD: dict[str, Edit] = {
     "exogenous_rounds": DATED,
     "giving_up": RESTLESS,
     "merger_review": both(
-        RESTLESS, put_regions(merger_level=0.0, merger_change=0.0, merger_share=0.0, failing_firm=False)
+        RESTLESS, put_each("regions", merger_level=0.0, merger_change=0.0, merger_share=0.0, failing_firm=False)
     ),
     "restructuring": both(
         put("control", distress_runway=0.5, rescue_years=0.1, survival=1.0),
@@ -80,19 +69,19 @@ IDLE: dict[str, Edit] = {
     "usage_elasticity": put("demand", own_usage_elasticity=0.0),
     "diffusion": put("demand", talent_growth=0.0, tooling_growth=0.0),
     "seats": put("seats", market_initial=0.0),
-    "cloud_resale": put_labs(cloud_share=0.0),
+    "cloud_resale": put_each("labs", cloud_share=0.0),
     "services": both(
-        put_labs(services_rate=0.0), put("strategy", services_rate=0.0), put("hosting", host_revenue_share=0.0)
+        put_each("labs", services_rate=0.0), put("strategy", services_rate=0.0), put("hosting", host_revenue_share=0.0)
     ),
     "exogenous_rounds": no_rounds,
     "parent_transfers": put("funding", parent_cap=0.0),
-    "revenue_shares": both(put_labs(revenue_share=None), put("capital", revenue_claim=0.0)),
+    "revenue_shares": both(put_each("labs", revenue_share=None), put("capital", revenue_claim=0.0)),
     "conviction": put("capital", conviction=0.0),
     "herd": put("capital", herd=0.0),
     "mood": put("capital", mood_gain=0.0, mood_luck=0.0),
     "giving_up": put("strategy", giving_up_rate=0.0),
     "restructuring": put("control", distress_runway=0.0),  # in its world distress has no other consequence
-    "merger_review": put_regions(merger_level=1e4, merger_share=1.0),
+    "merger_review": put_each("regions", merger_level=1e4, merger_share=1.0),
     "founding": put("founding", places=0),
 }
 # Mechanisms without a strength of their own; each has a test below.

@@ -39,24 +39,13 @@ def put(section: str, **values: object) -> Edit:
     return edit
 
 
-def put_labs(**values: object) -> Edit:
-    """An edit that sets the same numbers of every lab."""
+def put_each(table: str, **values: object) -> Edit:
+    """An edit that sets the same numbers of every entry of a table: labs, segments, regions."""
 
     def edit(p: Parameters) -> None:
-        for lab in p.labs.values():
+        for entry in getattr(p, table).values():
             for name, value in values.items():
-                setattr(lab, name, value)
-
-    return edit
-
-
-def put_segments(**values: object) -> Edit:
-    """An edit that sets the same numbers of every segment."""
-
-    def edit(p: Parameters) -> None:
-        for segment in p.segments.values():
-            for name, value in values.items():
-                setattr(segment, name, value)
+                setattr(entry, name, value)
 
     return edit
 
