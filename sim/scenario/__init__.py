@@ -12,14 +12,15 @@ import json
 import os
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple, TypedDict, cast
 
 from pydantic import BaseModel
 
 from sim.parameters import Parameters
 from sim.scenario.complaints import complain, validated
+from sim.scenario.expects import EXPECTS, Expectation, read_expectations
 from sim.scenario.lines import MAX_BYTES, KeyPath, TomlDocument, TomlError, parse_toml, read_toml
 from sim.scenario.schema import Described, describe, describe_key, follow, json_schema_of, nearest, shapes, step
 from sim.scenario.tree import (
@@ -42,6 +43,7 @@ __all__ = [
     "MODEL_VERSION",
     "SHIPPED",
     "Described",
+    "Expectation",
     "Problem",
     "Provenance",
     "Scenario",
@@ -66,11 +68,13 @@ SHIPPED = Path(__file__).resolve().parent.parent.parent / "scenarios"
 LONGEST_CHAIN = 10
 LONGEST_TITLE = 200
 LONGEST_THESIS = 2_000
+LONGEST_SOURCE = 500
 COMMAND_LINE = "--set"  # what the command line calls overrides
 
-_META = ("title", "thesis", "extends", "remove")
+_META = ("title", "thesis", "source", "extends", "remove", EXPECTS)
 _BARE_WORD = re.compile(r"[^\s\[\]{}=,\"'#\x00-\x1f][^\[\]{}=,\"'#\x00-\x1f]*")
 _DOTTED_KEY = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
+_SHIPPED_NAME = re.compile(r"[\w-]+(\.[\w-]+)*")
 _ESCAPING = re.compile(r"[\\\x00]|(^|/)\.\.(/|$)")
 
 
@@ -104,6 +108,8 @@ class Scenario:
     name: str
     title: str
     thesis: str
+    source: str
+    expects: tuple[Expectation, ...]
     parameters: Parameters
     provenance: dict[str, Provenance] = field(repr=False)
     hash: str
@@ -116,8 +122,10 @@ class Scenario:
     def to_toml(self) -> str:
         """The resolved scenario as a TOML file of its own, each value with its source; it has the same hash."""
         head = [f"title = {_toml(self.title)}"]
-        if self.thesis:
-            head.append(f"thesis = {_toml(self.thesis)}")
+        head += [f"{key} = {_toml(text)}" for key, text in (("thesis", self.thesis), ("source", self.source)) if text]
+        if self.expects:
+            rows = [[f"{key} = {_toml(text)}" for key, text in asdict(x).items() if text] for x in self.expects]
+            head += [f"{EXPECTS} = [", *(f"  {{ {', '.join(row)} }}," for row in rows), "]"]
         values = {key: entry.value for key, entry in self.provenance.items()}
         return "\n".join([*head, *_table_lines(self.tree, (), values)]) + "\n"
 
@@ -150,7 +158,7 @@ def load_scenario(
     tree: Table = {}
     for file in files:
         tree = _laid_over(tree, file, schema, findings)
-    title, thesis = _title_and_thesis(files[-1], schema, findings)
+    said = _said(files[-1], schema, findings)
     for key, raw in (overrides or {}).items():
         _override(tree, key, raw, Reader(origin, f"given in {origin}", None, schema, tree, findings))
     labels = [file.label for file in files]
@@ -162,8 +170,7 @@ def load_scenario(
     flat = _flat(parameters)
     return Scenario(
         name=path.stem,
-        title=title,
-        thesis=thesis,
+        **said,
         parameters=cast(Parameters, parameters),
         provenance={key: Provenance(flat[key], *entry) for key, entry in _sources(tree) if key in flat},
         hash=_hash(flat),
@@ -222,6 +229,7 @@ def json_schema(schema: type[BaseModel] = Parameters) -> dict[str, Any]:
     texts = {
         "title": "what the scenario is called",
         "thesis": "what it claims about the world",
+        "source": "where the thesis comes from",
         "extends": "a shipped scenario, or a file in the same folder, that this one changes",
     }
     top: dict[str, Any] = {name: {"type": "string", "description": text} for name, text in texts.items()}
@@ -229,6 +237,12 @@ def json_schema(schema: type[BaseModel] = Parameters) -> dict[str, Any]:
         "type": "array",
         "items": {"type": "string"},
         "description": 'inherited entries to drop, as in ["labs.openai"]',
+    }
+    row = {"measure": {"type": "string"}, "quarter": {"type": "string"}, "sign": {"enum": ["+", "-"]}}
+    top[EXPECTS] = {
+        "type": "array",
+        "items": {"type": "object", "properties": {**row, "why": {"type": "string"}}, "required": list(row)},
+        "description": "signs of differences from the baseline that the thesis expects",
     }
     return json_schema_of(schema, top)
 
@@ -299,7 +313,7 @@ def _parent(wanted: object, file: _File, folder: Path) -> tuple[str, Path, str]:
     if not isinstance(wanted, str) or not wanted.strip():
         return f"expected the name of a scenario or of a file, was given {shown(wanted)}", file.path, ""
     shipped = folder / f"{wanted}.toml"
-    if re.fullmatch(r"[\w-]{1,100}", wanted) and shipped.is_file():
+    if _SHIPPED_NAME.fullmatch(wanted) and len(wanted) <= LONGEST_TITLE and shipped.is_file():
         return "", shipped, _shipped_label(shipped)
     home = file.path.parent
     refused = "must name a shipped scenario or a file in the folder of this one"
@@ -359,13 +373,28 @@ def _entries(tree: Table, schema: type[BaseModel]) -> Iterator[str]:
             yield dotted(path)
 
 
-def _title_and_thesis(file: _File, schema: type[BaseModel], findings: Findings) -> tuple[str, str]:
-    """Title (the file's name where it gives none) and thesis (may be absent) of the file itself."""
+class _Said(TypedDict):
+    """What a file says of itself."""
+
+    title: str
+    thesis: str
+    source: str
+    expects: tuple[Expectation, ...]
+
+
+def _said(file: _File, schema: type[BaseModel], findings: Findings) -> _Said:
+    """Title (the file's name where it gives none), thesis, its source and what it expects, of the file itself."""
     reader = Reader(file.label, "", file.document, schema, {}, findings)
     tree = file.document.tree
     title = reader.text(tree["title"], ("title",), LONGEST_TITLE) if "title" in tree else file.path.stem
     thesis = reader.text(tree["thesis"], ("thesis",), LONGEST_THESIS) if "thesis" in tree else ""
-    return title or "", thesis or ""
+    source = reader.text(tree["source"], ("source",), LONGEST_SOURCE) if "source" in tree else ""
+    expects: tuple[Expectation, ...] = ()
+    if EXPECTS in tree:
+        from sim.records.names import named  # a check of a file without expectations need not wait for numpy
+
+        expects = read_expectations(tree[EXPECTS], reader, named)
+    return {"title": title or "", "thesis": thesis or "", "source": source or "", "expects": expects}
 
 
 def _override(tree: Table, key: str, raw: object, reader: Reader) -> None:

@@ -278,7 +278,8 @@ def test_json_schema_takes_a_value_bare_or_with_its_source(toy: type[BaseModel])
     assert pair["properties"]["value"] == bare
     assert "required" not in schema["properties"]["technology"]
     assert schema["additionalProperties"] is False
-    assert {"title", "thesis", "extends", "remove", "technology", "labs", "shocks"} == set(schema["properties"])
+    said = {"title", "thesis", "source", "expects", "extends", "remove"}
+    assert {*said, "technology", "labs", "shocks"} == set(schema["properties"])
     lab = schema["properties"]["labs"]["additionalProperties"]["properties"]
     assert lab["bias"]["anyOf"][0]["propertyNames"] == {"enum": ["us", "eu"]}
     row = lab["rounds"]["items"]["properties"]

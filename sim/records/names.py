@@ -1,0 +1,62 @@
+"""Measures by name: one number of a run by quarter, as scenario files, comparisons and scripts call it.
+
+- `hhi`: a column of the market table
+- `share.LENS.open`: open models' share under a lens; `share.LENS.BY.KEY`: any key's, as in `share.tokens.region.eu`
+- `events_so_far.KIND`: how many events of a kind there have been since the first quarter
+- `funding.COLUMN`: a column of the funding table
+"""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+from typing import Literal
+
+from sim.records import BY, EVENT_KINDS, FUNDING_COLUMNS, LENSES, MARKET_COLUMNS, Column
+
+SHARE, EVENTS, FUNDING = "share", "events_so_far", "funding"
+
+
+@dataclass(frozen=True)
+class Named:
+    """Where a measure is read: the column, lens or kind of event, and for a share the axis and the key on it."""
+
+    table: Literal["market", "funding", "shares", "events"]
+    what: str
+    by: str = ""
+    key: str = ""
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
+        if self.table == "shares":
+            return ".".join((SHARE, self.what, *(() if self.by == "openness" else (self.by,)), self.key))
+        return {"market": "", "funding": f"{FUNDING}.", "events": f"{EVENTS}."}[self.table] + self.what
+
+
+def named(name: str) -> Named:
+    """The measure of this name. Raises ValueError, naming the nearest, when there is none."""
+    family, _, rest = name.partition(".")
+    if family == EVENTS:
+        return Named("events", _known("kind of event", rest, EVENT_KINDS))
+    if family == FUNDING:
+        return Named("funding", _known("column of the funding table", rest, _numbers(FUNDING_COLUMNS)))
+    if family == SHARE:
+        lens, _, key = rest.partition(".")
+        by, _, last = key.partition(".")
+        if not last:
+            return Named("shares", _known("lens", lens, LENSES), "openness", _known("key", key, ("open", "closed")))
+        return Named("shares", _known("lens", lens, LENSES), _known("axis", by, BY), last)
+    return Named("market", _known("measure", name, (*_numbers(MARKET_COLUMNS), SHARE, EVENTS, FUNDING)))
+
+
+def _numbers(columns: tuple[Column, ...]) -> tuple[str, ...]:
+    return tuple(column.name for column in columns if column.kind != "text")
+
+
+def _known(what: str, name: str, known: tuple[str, ...]) -> str:
+    if name in known:
+        return name
+    near = difflib.get_close_matches(name, known, 1)
+    hint = f"did you mean '{near[0]}'?" if near else f"such as {', '.join(known[:4])}"
+    raise ValueError(f"no {what} '{name}'; {hint}")
