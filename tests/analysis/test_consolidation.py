@@ -9,10 +9,10 @@ import pytest
 from fake_consolidation import WiderRun
 from matplotlib.colors import to_hex
 
-from analysis import consolidation, plots
+from analysis import history, lives, money, palette, plots, reading
 from sim.runs.results import Run
 
-NEW = sorted(consolidation.FIGURES)
+NEW = ("funding", "hhi_causes", "ownership", "runway", "survivors", "timeline")
 
 
 def words(figure):
@@ -73,7 +73,7 @@ def test_a_history_without_exits_is_drawn_and_told(name, quiet):
         assert "no exit" in said or "no lab left" in said
     if name == "survivors":
         assert "one seed: no band" in said
-        for cohort in consolidation.cohorts(quiet):
+        for cohort in lives.cohorts(quiet):
             assert np.nanmin(cohort.shares) == 1.0
 
 
@@ -109,7 +109,7 @@ def test_nothing_recorded_is_not_nothing_known(name, message, controlled):
 def test_bars_span_lives(controlled):
     """Kills: bars to the end for labs that are gone, or that begin after the quarter of entry."""
     axes = drawn(controlled, "timeline").axes[0]
-    everybody = consolidation.lives(first(controlled, "labs"), controlled.quarters)
+    everybody = history.lives(first(controlled, "labs"), controlled.quarters)
     labs = first(controlled, "labs")
     spans = {}
     for bar in axes.patches:
@@ -128,13 +128,13 @@ def test_bars_span_lives(controlled):
 def test_bars_change_colour_with_the_strategy(controlled):
     """Kills: one colour for a life; the colour of the last strategy for all of it."""
     axes = drawn(controlled, "timeline").axes[0]
-    everybody = consolidation.lives(first(controlled, "labs"), controlled.quarters)
+    everybody = history.lives(first(controlled, "labs"), controlled.quarters)
     for row, life in enumerate(everybody):
         mine = sorted(
             (bar for bar in axes.patches if round(bar.get_y() + bar.get_height() / 2) == row), key=lambda b: b.get_x()
         )
         runs = [s for i, s in enumerate(life.strategies) if i == 0 or s != life.strategies[i - 1]]
-        assert [to_hex(bar.get_facecolor()) for bar in mine] == [consolidation.STRATEGY[s] for s in runs]
+        assert [to_hex(bar.get_facecolor()) for bar in mine] == [lives.STRATEGY[s] for s in runs]
     assert any(len(set(life.strategies)) > 1 for life in everybody)
 
 
@@ -142,7 +142,7 @@ def test_every_event_has_its_mark_and_every_exit_its_words(controlled):
     """Kills: a kind not drawn; an exit without how and by whom; rounds drawn at one size."""
     figure = drawn(controlled, "timeline")
     axes, events = figure.axes[0], first(controlled, "events")
-    for kind, (_, _, colour, size) in consolidation.MARKS.items():
+    for kind, (_, _, colour, size) in lives.MARKS.items():
         wanted = int((events["kind"] == kind).sum())
         marks = [c for c in axes.collections if to_hex(c.get_facecolor()[0]) == colour] if wanted else []
         if wanted and kind != "failed_round":
@@ -151,11 +151,11 @@ def test_every_event_has_its_mark_and_every_exit_its_words(controlled):
             assert len({round(float(area), 3) for c in marks for area in c.get_sizes()}) > 3
         assert size == 0 or kind != "round"
     said = words(figure)
-    names = consolidation.party_names(controlled)
-    for row in events[events["kind"].isin(consolidation.EXITS)].to_dict("records"):
-        assert f"{consolidation.EXITS[row['kind']]} {names.get(row['counterparty'], '')}".strip() in said
+    names = history.party_names(controlled)
+    for row in events[events["kind"].isin(lives.EXITS)].to_dict("records"):
+        assert f"{lives.EXITS[row['kind']]} {names.get(row['counterparty'], '')}".strip() in said
     exits = first(controlled, "labs").query("status == 'exited'")["lab"].nunique()
-    assert consolidation.in_words(exits, "exit").lower() in said and exits > 1
+    assert reading.in_words(exits, "exit").lower() in said and exits > 1
 
 
 def test_timeline_names_its_seed_and_its_shocks(several):
@@ -177,7 +177,7 @@ def test_entries_stand_at_the_start_of_their_quarter(several):
     entries = first(several, "events").query("kind == 'entry'")
     expected = sorted(int(quarter[:4]) + (int(quarter[-1]) - 1) / 4 for quarter in entries["quarter"])
     axes = plots.draw(several, "timeline").axes[0]
-    colour = consolidation.MARKS["entry"][2]
+    colour = lives.MARKS["entry"][2]
     marks = [c for c in axes.collections if to_hex(c.get_facecolor()[0]) == colour and len(c.get_offsets()) > 1]
     assert [sorted(c.get_offsets()[:, 0]) for c in marks] == [expected]
 
@@ -186,7 +186,7 @@ def test_names_of_marks_do_not_touch_the_next_mark(controlled):
     """Kills: a key spaced by the number of letters, with collisions; a row of the key that leaves the page."""
     figure = drawn(controlled, "timeline")
     axes = figure.axes[0]
-    names = {mark[0] for mark in consolidation.MARKS.values()} | set(consolidation.STRATEGY)
+    names = {mark[0] for mark in lives.MARKS.values()} | set(lives.STRATEGY)
     key = [t for t in axes.texts if t.get_text() in names]
     rows, boxes = {}, [t.get_window_extent() for t in key]
     for text, box in zip(key, boxes, strict=True):
@@ -201,10 +201,10 @@ def test_names_of_marks_do_not_touch_the_next_mark(controlled):
 
 def test_no_more_rows_than_fit(controlled, monkeypatch):
     """Kills: a page of a hundred labs; labs left out without a word, or the large ones left out."""
-    monkeypatch.setattr(consolidation, "MOST_ROWS", 10)
-    everybody = consolidation.lives(first(controlled, "labs"), controlled.quarters)
+    monkeypatch.setattr(history, "MOST_ROWS", 10)
+    everybody = history.lives(first(controlled, "labs"), controlled.quarters)
     largest = {life.lab for life in sorted(everybody, key=lambda life: -life.revenue)[:10]}
-    assert {life.lab for life in consolidation._shown(everybody)} == largest
+    assert {life.lab for life in history.shown_lives(everybody)} == largest
     for name in ("timeline", "runway"):
         assert f"Not shown: the {len(everybody) - 10} labs of least revenue" in words(drawn(controlled, name))
 
@@ -213,7 +213,7 @@ def test_runway_cells_are_those_of_the_first_seed_and_exits_are_crossed(controll
     """Kills: medians of other histories; an exit without its cross; a finite runway drawn as cash-positive."""
     figure = drawn(controlled, "runway")
     axes, labs = figure.axes[0], first(controlled, "labs")
-    everybody = consolidation.lives(labs, controlled.quarters)
+    everybody = history.lives(labs, controlled.quarters)
     mesh = next(c for c in axes.collections if hasattr(c, "get_coordinates"))
     cells = np.ma.filled(mesh.get_array().reshape(len(everybody), len(controlled.quarters)), np.nan)
     for life, row in zip(everybody, cells, strict=True):
@@ -230,7 +230,7 @@ def test_runway_cells_are_those_of_the_first_seed_and_exits_are_crossed(controll
 def test_survivors_are_counted_by_hand(controlled):
     """Each cohort and quarter against plain counting. Kills: owned or exited labs counted, another denominator."""
     labs, quarters = controlled.table("labs"), list(controlled.quarters)
-    found = consolidation.cohorts(controlled)
+    found = lives.cohorts(controlled)
     assert sum(cohort.labs for cohort in found) > 10 and found[0].name == "there in 2023Q1"
     seed = controlled.seeds[0]
     mine = labs[labs["replication"] == seed]
@@ -252,7 +252,7 @@ def test_a_lab_that_is_taken_over_is_no_survivor(controlled, sign):
     labs = controlled.table("labs").copy()
     target = (labs["lab"] == "openai") & (labs["quarter"] >= "2026Q1")
     labs.loc[target, list(sign)] = list(sign.values())
-    before, after = (consolidation.cohorts(r)[0] for r in (controlled, with_table(controlled, labs=labs)))
+    before, after = (lives.cohorts(r)[0] for r in (controlled, with_table(controlled, labs=labs)))
     at = controlled.quarters.index("2026Q1")
     np.testing.assert_allclose(after.shares[:at], before.shares[:at])
     assert (after.shares[at:] < before.shares[at:]).all()
@@ -261,8 +261,8 @@ def test_a_lab_that_is_taken_over_is_no_survivor(controlled, sign):
 
 def test_cohorts_are_few_and_in_order(controlled):
     """Kills: a panel for every year; years lost between two cohorts; a cohort that lives before it enters."""
-    found = consolidation.cohorts(controlled)
-    assert len(found) <= consolidation.MOST_COHORTS
+    found = lives.cohorts(controlled)
+    assert len(found) <= lives.MOST_COHORTS
     total = sum(cohort.labs for cohort in found)
     labs = controlled.table("labs")
     entered = labs[labs["status"] != "not_entered"].sort_values("quarter").drop_duplicates(["replication", "lab"])
@@ -287,24 +287,24 @@ def test_bars_are_the_means_of_the_investments(controlled):
     total = rows["amount_usd"].sum() / len(controlled.seeds)
     opened = rows.loc[rows["creed"] == "open", "amount_usd"].sum() / rows["amount_usd"].sum()
     said = words(figure)
-    assert f"{consolidation.dollars(total)} into labs by 2028Q4, {100 * opened:.0f} % of it" in said
+    assert f"{reading.dollars(total)} into labs by 2028Q4, {100 * opened:.0f} % of it" in said
     assert f"{100 * rows['credit_usd'].sum() / rows['amount_usd'].sum():.0f} % of it was paid in compute" in said
 
 
 def test_investors_that_are_not_named_are_pooled():
     """Kills: small investors dropped from the stack; a single one hidden behind `other`."""
     table = pd.DataFrame({f"i{k}": [20.0 - k, 1.0] for k in range(14)})
-    few = consolidation._largest(table, 10)
-    assert list(few.columns)[-1] == consolidation.OTHERS and few.shape[1] == 11
+    few = money._largest(table, 10)
+    assert list(few.columns)[-1] == history.OTHERS and few.shape[1] == 11
     np.testing.assert_allclose(few.sum(axis=1), table.sum(axis=1))
-    assert consolidation.OTHERS not in consolidation._largest(table.iloc[:, :11], 10)
+    assert history.OTHERS not in money._largest(table.iloc[:, :11], 10)
 
 
 def test_holders_keep_their_colours(controlled, quiet):
     """Kills: colours by who happens to be drawn; a group that has two colours; two investors of one colour."""
-    colours = consolidation.holder_colours(controlled)
-    assert colours == consolidation.holder_colours(quiet)
-    assert colours["microsoft"] == consolidation.LABS["microsoft"]
+    colours = money.holder_colours(controlled)
+    assert colours == money.holder_colours(quiet)
+    assert colours["microsoft"] == palette.LABS["microsoft"]
     investors = sorted(controlled.scenario.parameters.investors)
     assert len({colours[investor] for investor in investors}) == len(investors)
 
@@ -316,12 +316,12 @@ def test_bars_of_stakes_are_the_cap_tables_of_the_day(controlled):
     """Kills: a later cap table, tables of several quarters added, holders left out."""
     figure = drawn(controlled, "ownership")
     stakes, labs = first(controlled, "stakes"), first(controlled, "labs")
-    names = {name: lab for lab, name in consolidation.lab_names(controlled).items()}
+    names = {name: lab for lab, name in reading.lab_names(controlled).items()}
     assert [axes.get_title(loc="left") for axes in figure.axes] == ["2025Q4", "2028Q4"]
     for axes, quarter in zip(figure.axes, ("2025Q4", "2028Q4"), strict=True):
         rows = [names[tick.get_text()] for tick in axes.get_yticklabels()]
         alive = set(labs[(labs["quarter"] == quarter) & (labs["status"] == "active")]["lab"])
-        assert set(rows) <= alive and len(rows) == min(len(alive & set(stakes["lab"])), consolidation.OWNED_ROWS)
+        assert set(rows) <= alive and len(rows) == min(len(alive & set(stakes["lab"])), money.OWNED_ROWS)
         for row, lab in enumerate(rows):
             widths = sorted(b.get_width() for b in axes.patches if round(b.get_y() + b.get_height() / 2) == row)
             known = stakes[(stakes["lab"] == lab) & (stakes["quarter"] <= quarter)]
@@ -337,9 +337,9 @@ def test_the_largest_holder_is_in_the_title(controlled):
     last = stakes[stakes["lab"].isin(alive)]
     last = last[last["quarter"] == last.groupby("lab")["quarter"].transform("max")]
     worth = last[~last["holder"].isin(["founders", "staff"])].groupby("holder")["value_usd"].sum()
-    title = f"{consolidation.party_names(controlled)[worth.idxmax()]} holds most in 2028Q4"
+    title = f"{history.party_names(controlled)[worth.idxmax()]} holds most in 2028Q4"
     said = words(drawn(controlled, "ownership"))
-    assert title in said and consolidation.dollars(worth.max()) in said
+    assert title in said and reading.dollars(worth.max()) in said
     assert "Wholly owned by a parent or a state: Alibaba" in said
 
 
@@ -348,11 +348,11 @@ def test_the_largest_holder_is_in_the_title(controlled):
 
 def test_causes_add_up_to_the_path_of_the_index(controlled):
     """Kills: a cause left out or counted twice, the first quarter counted as a change."""
-    changes = consolidation.hhi_changes(controlled)
+    changes = lives.hhi_changes(controlled)
     level = plots.seeds_of(controlled, "hhi")
     np.testing.assert_allclose(sum(changes.values()), level - level[0], atol=1e-6)
     figure = drawn(controlled, "hhi_causes")
-    black = next(line for line in figure.axes[0].lines if line.get_color() == consolidation.INK)
+    black = next(line for line in figure.axes[0].lines if line.get_color() == palette.INK)
     np.testing.assert_allclose(black.get_ydata(), (level - level[0]).mean(axis=1), atol=1e-6)
     said = words(figure)
     for cause, values in changes.items():
@@ -363,10 +363,10 @@ def test_areas_are_stacked_away_from_zero():
     """Kills: a negative cause that hides a positive one."""
     figure, (axes,) = plots.new_page()
     means = {"reallocation": np.array([0.0, 50.0]), "entry": np.array([0.0, -20.0]), "mergers": np.array([0.0, 30.0])}
-    consolidation._signed_areas(axes, np.array([2023.0, 2024.0]), means)
+    lives._signed_areas(axes, np.array([2023.0, 2024.0]), means)
     reach = [collection.get_paths()[0].vertices[:, 1] for collection in axes.collections]
     assert max(part.max() for part in reach) == 80.0 and min(part.min() for part in reach) == -20.0
-    assert consolidation._middles(means) == {"reallocation": 25.0, "entry": -10.0, "mergers": 65.0}
+    assert lives._middles(means) == {"reallocation": 25.0, "entry": -10.0, "mergers": 65.0}
 
 
 @pytest.mark.parametrize(
@@ -384,5 +384,5 @@ def test_areas_are_stacked_away_from_zero():
 )
 def test_headline_of_the_causes(ends, title):
     """Kills: a fall called a rise; mergers named twice; movement where there is none."""
-    said = consolidation._causes_title({c: np.array([0.0, v]) for c, v in ends.items()}, ["2023Q1", "2024Q4"])
+    said = lives._causes_title({c: np.array([0.0, v]) for c, v in ends.items()}, ["2023Q1", "2024Q4"])
     assert title in said and said.count("mergers") <= 1
