@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from textwrap import shorten
 
 import pandas as pd
 
@@ -15,7 +16,7 @@ from sim.runs.results import Run
 
 MOST_ROWS = 60  # labs in a figure with a row for each
 OTHERS = "other investors"
-NAME_LETTERS = 24  # of an investor; a longer name gives way to its id
+NAME_LETTERS = 32  # of an investor; what goes beyond is cut off
 
 
 def first_history(result: Run, table: str) -> pd.DataFrame:
@@ -61,7 +62,7 @@ def shown_lives(everybody: list[Life]) -> list[Life]:
 def left_out(everybody: Sequence[Life], shown: Sequence[Life]) -> str:
     """The footnote's words on labs without a row; empty when all have one."""
     hidden = len(everybody) - len(shown)
-    return f"Not shown: the {hidden} labs of least revenue. " if hidden else ""
+    return f"Not shown: the {hidden} lab{'s' if hidden > 1 else ''} of least revenue. " if hidden else ""
 
 
 def row_height(rows: int) -> float:
@@ -70,10 +71,10 @@ def row_height(rows: int) -> float:
 
 
 def party_names(result: Run) -> dict[str, str]:
-    """The name for people of each lab, and of each investor with a short one; one that is both is called as its lab."""
-    investors = {key: investor.name for key, investor in result.scenario.parameters.investors.items()}
-    short = {key: name for key, name in investors.items() if len(name) <= NAME_LETTERS}
-    return {**short, **lab_names(result)}
+    """The name for people of each lab and each investor, cut when long; one that is both is called as its lab."""
+    investors = result.scenario.parameters.investors.items()
+    named = {key: shorten(investor.name, NAME_LETTERS, placeholder=" …") for key, investor in investors}
+    return {**named, **lab_names(result)}
 
 
 def holder_name(holder: str, names: Mapping[str, str]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -119,6 +119,7 @@ def _colour_key(axes: Axes, names: Sequence[str], colours: Sequence[str]) -> Non
 
 INVESTMENTS = ("replication", "quarter", "investor", "lab", "creed", "amount_usd", "credit_usd")
 NAMED_INVESTORS = 10
+LABEL_SIZE = 7.5  # points, beside the bars
 INVESTOR_COLOURS = (
     *("#832db6", "#1d4f86", "#e76300", "#cf5fae", "#6a5ae0", "#5a3519", "#f2de3a", "#94788e", "#3f8f3a", "#f59ac0"),
     *("#b4cdf0", "#f7c6a0", "#3f90da", "#5f646e"),
@@ -159,21 +160,25 @@ def funding(result: Run) -> Figure:
         "New money by calendar year, nominal US dollars; above by investor, below by the stated creed of the lab; "
         + (f"mean of {seeds} seeds, whiskers: 10-90 % of seeds" if seeds > 1 else "one seed: no whiskers"),
         (f"{percent(credit / total)} of it was paid in compute credits. " if total > 0 else "")
+        + ("Above the whiskers: means. " if seeds > 1 and total > 0 else "")
         + "Transfers from parents and states are not in it. Beside the names: sums over the run"
         + (f"; {calendar[-1]} ends with {result.quarters[-1]}. " if not result.quarters[-1].endswith("4") else ". ")
         + luck_words(seeds, bands=False),
     )
-    finish_page(figure, words, caption(result), right=0.77, left=0.1)
+    names, whole = party_names(result), _totals_by_seed(rows, result.seeds, calendar)
+    by_investor = _largest(_yearly(rows, "investor", seeds, calendar), NAMED_INVESTORS)
+    by_creed = _yearly(rows, "creed", seeds, calendar)
+    investors = {key: f"{holder_name(key, names)} {dollars(by_investor[key].sum())}" for key in by_investor.columns}
+    creeds = {key: f"{key} creed {dollars(by_creed[key].sum())}" for key in by_creed.columns}
+    widest = max((text_inches(text, LABEL_SIZE) for text in investors.values()), default=0.0)
+    finish_page(figure, words, caption(result), right=min(0.77, 0.955 - widest / WIDTH), left=0.1)
     figure.subplots_adjust(hspace=0.25)
     if total <= 0:
         for axes in (top, bottom):
             say_nothing(axes, "no investment was recorded")
         return figure
-    names, whole = party_names(result), _totals_by_seed(rows, result.seeds, calendar)
-    by_investor = _largest(_yearly(rows, "investor", seeds, calendar), NAMED_INVESTORS)
-    by_creed = _yearly(rows, "creed", seeds, calendar)
-    _stacked_bars(top, by_investor, holder_colours(result), whole, lambda key: holder_name(key, names))
-    _stacked_bars(bottom, by_creed, OPENNESS, whole, lambda key: f"{key} creed")
+    _stacked_bars(top, by_investor, holder_colours(result), whole, investors)
+    _stacked_bars(bottom, by_creed, OPENNESS, whole, creeds)
     return figure
 
 
@@ -191,9 +196,9 @@ def _totals_by_seed(rows: pd.DataFrame, seeds: Sequence[int], calendar: Sequence
 
 
 def _stacked_bars(
-    axes: Axes, table: pd.DataFrame, colours: Mapping[str, str], whole: Floats, name: Callable[[str], str]
+    axes: Axes, table: pd.DataFrame, colours: Mapping[str, str], whole: Floats, words: Mapping[str, str]
 ) -> None:
-    """Bars by year (rows), stacked by column, whiskers on their sums, names and sums of columns on the right."""
+    """Bars by year (rows), stacked by column, whiskers on their sums, a column's words beside its part."""
     at = np.arange(len(table))
     bottoms = np.zeros(len(table))
     labels = []
@@ -201,7 +206,7 @@ def _stacked_bars(
         parts = table[key].to_numpy()
         colour = colours.get(key, MUTED)
         axes.bar(at, parts, 0.78, bottom=bottoms, color=colour, edgecolor="white", linewidth=0.3)
-        labels.append(Label(float(bottoms[-1] + parts[-1] / 2), f"{name(key)} {dollars(parts.sum())}", colour))
+        labels.append(Label(float(bottoms[-1] + parts[-1] / 2), words[key], colour))
         bottoms = bottoms + parts
     high = bottoms
     if whole.shape[1] > 1:
@@ -215,7 +220,7 @@ def _stacked_bars(
     axes.set_xticks(at, table.index)
     axes.set_xlim(-0.6, len(table) - 0.4)
     axes.yaxis.set_major_formatter(FuncFormatter(dollars))
-    label_right(axes, at[-1] + 0.4, labels, 7.5)
+    label_right(axes, at[-1] + 0.4, labels, LABEL_SIZE)
 
 
 # ---- who owns whom ----
@@ -231,6 +236,19 @@ def cap_tables(stakes: pd.DataFrame, quarter: str) -> pd.DataFrame:
     return known[known["quarter"] == known.groupby("lab")["quarter"].transform("max")]
 
 
+def holdings(stakes: pd.DataFrame, labs: pd.DataFrame, quarter: str) -> pd.DataFrame:
+    """Cap tables of the labs active at a quarter's end, each stake at its lab's mark of that quarter.
+
+    stakes, labs: rows of one seed. Returns lab, holder, stake (0-1) and value_usd = stake x mark, 0 without a mark;
+    the value that `stakes` carries is of the day when the cap table last changed.
+    """
+    now = labs[(labs["quarter"] == quarter) & (labs["status"] == "active")]
+    marks = now.set_index("lab")["valuation_usd"].astype(float).fillna(0.0)
+    table = cap_tables(stakes, quarter)
+    table = table.loc[table["lab"].isin(marks.index), ["lab", "holder", "stake"]]
+    return table.assign(value_usd=table["stake"] * table["lab"].map(marks).astype(float))
+
+
 def ownership(result: Run) -> Figure:
     """Stakes in the most valuable labs, half-way and at the end; the first seed."""
     seed, names = result.seeds[0], party_names(result)
@@ -238,7 +256,7 @@ def ownership(result: Run) -> Figure:
     stakes = stakes[stakes["replication"] == seed]
     labs = first_history(result, "labs")
     dates = sorted({result.quarters[(len(result.quarters) - 1) // 2], result.quarters[-1]})
-    held = [_living(cap_tables(stakes, date), labs, date) for date in dates]
+    held = [holdings(stakes, labs, date) for date in dates]
     rows = [max(min(OWNED_ROWS, table["lab"].nunique()), 3) for table in held]
     figure, panels = new_page(len(dates), 1, height=2.6 + 0.24 * sum(rows))
     panels[0].get_gridspec().set_height_ratios(rows)
@@ -246,9 +264,10 @@ def ownership(result: Run) -> Figure:
         _ownership_title(held[-1], names, dates[-1])
         if has_table(result, "stakes")
         else "The run did not record who owns its labs",
-        f"Stakes in labs with shareholders, % of equity, seed {seed}; right: value at the last change of the cap table",
-        f"At most {OWNED_ROWS} active labs, the most valuable. {_wholly_owned(labs, held[-1], dates[-1], names)}"
-        "Another seed gives another history.",
+        f"Stakes in labs with shareholders, % of equity, seed {seed}; right: equity at the lab's mark of the quarter",
+        f"At most {OWNED_ROWS} active labs, the most valuable; the headline counts all. Mark: post-money at the last "
+        f"round, moved since towards what the lab is worth. "
+        f"{_wholly_owned(labs, held[-1], dates[-1], names)}Another seed gives another history.",
     )
     finish_page(figure, words, caption(result, seed), left=0.165, right=0.89, headings=True)
     figure.subplots_adjust(hspace=0.62 / (0.24 * sum(rows) / len(rows)))  # 0.62 inches of a panel's mean height
@@ -267,11 +286,6 @@ def ownership(result: Run) -> Figure:
     return figure
 
 
-def _living(table: pd.DataFrame, labs: pd.DataFrame, quarter: str) -> pd.DataFrame:
-    now = labs[(labs["quarter"] == quarter) & (labs["status"] == "active")]
-    return table[table["lab"].isin(now["lab"])]
-
-
 def _main_holders(table: pd.DataFrame) -> list[str]:
     """Founders, staff and the investors whose holdings are worth most."""
     worth = table.groupby("holder")["value_usd"].sum().sort_values(ascending=False, kind="stable")
@@ -281,15 +295,19 @@ def _main_holders(table: pd.DataFrame) -> list[str]:
 
 
 def _ownership_title(table: pd.DataFrame, names: Mapping[str, str], quarter: str) -> str:
+    """Investors' part of the value of all labs with shareholders, and who of them holds most of it."""
     worth = table.groupby("holder")["value_usd"].sum()
     investors = worth.drop(["founders", "staff"], errors="ignore")
     total = float(worth.sum())
-    if not len(investors) or total <= 0:
+    if not len(investors):
         return f"No investor holds a stake in a lab in {quarter}"
-    largest = str(investors.idxmax())
+    if total <= 0:
+        return f"No lab with shareholders has a mark in {quarter}"
+    count = table.loc[table["value_usd"] > 0, "lab"].nunique()
     return (
-        f"{holder_name(largest, names)} holds most in {quarter}: {dollars(float(investors.max()))}, "
-        f"{percent(float(investors.max()) / total)} of all shares in independent labs"
+        f"Investors hold {percent(float(investors.sum()) / total)} of {count} lab{'s' if count > 1 else ''} worth "
+        f"{dollars(total)} in {quarter}; {holder_name(str(investors.idxmax()), names)}, the largest, "
+        f"{dollars(float(investors.max()))}"
     )
 
 
@@ -315,7 +333,8 @@ def _stake_bars(axes: Axes, table: pd.DataFrame, colours: Mapping[str, str], nam
             text = _fitting(holder_name(holder, names), stake, stake * inches)
             axes.text(left + stake / 2, row, text, ha="center", va="center", fontsize=6.5, color=on(colour))
             left += stake
-        axes.text(1.012, row, dollars(float(worth[lab])), va="center", fontsize=7.5, color=MUTED)
+        price = dollars(float(worth[lab])) if worth[lab] > 0 else "no mark"
+        axes.text(1.012, row, price, va="center", fontsize=7.5, color=MUTED)
     axes.set_yticks(range(len(worth)), [names.get(lab, lab) for lab in worth.index], fontsize=7.5, color=INK)
     axes.set_ylim(len(worth) - 0.4, -0.6)
     axes.set_xlim(0, 1)
