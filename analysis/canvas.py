@@ -257,7 +257,8 @@ def mark_key(axes: Axes, marks: Sequence[tuple[str, str, str, float]], lift: flo
     """
     figure, box = axes.figure, axes.get_position()
     inches = box.width * WIDTH
-    left, room = -0.14, 1.27  # in axes widths: from the names of the rows to the edge of the page
+    left = -0.1 / box.width  # in axes widths, as is the room from there to the edge of the page
+    room = (0.965 - box.x0) / box.width - left
     placed: list[tuple[float, int]] = []
     position, row = 0.0, 0
     for name, *_ in marks:

@@ -14,6 +14,7 @@ from matplotlib.ticker import FuncFormatter
 
 from analysis.canvas import (
     QUARTER,
+    WIDTH,
     Floats,
     Label,
     Words,
@@ -25,12 +26,13 @@ from analysis.canvas import (
     new_page,
     quantile,
     say_nothing,
+    text_inches,
     time_axis,
     years,
 )
 from analysis.history import Life, first_history, holder_name, left_out, lives, row_height, shown_lives
 from analysis.palette import GRID, INK, MUTED, SERIES, ink
-from analysis.reading import caption, dollars, in_words, lab_names, percent, percent_axis, seeds_of
+from analysis.reading import caption, dollars, in_words, lab_names, percent_axis, seeds_of
 from sim.runs.results import Run
 
 EXITS = {"acquihire": "acqui-hired by", "merger": "merged into", "winddown": "wound down"}
@@ -52,16 +54,18 @@ MARKS: dict[str, tuple[str, str, str, float]] = {
     "close": ("closes weights", "s", "#832db6", 20),
     "paywall": ("paywall", "P", "#832db6", 34),
     "round": ("funding round (larger: more USD)", "o", "#ffa90e", 0),
-    "failed_round": ("failed round", "x", "#e76300", 26),
-    "pivot": ("pivot", "D", "#7a4a3a", 18),
+    "failed_round": ("failed round", "x", "#e76300", 40),
+    "pivot": ("pivot", "D", "#7a4a3a", 13),
     "restructuring": ("debt relief", "d", "#a96b59", 26),
+    "blocked_merger": ("blocked merger", "*", "#717581", 105),  # its rim shows below a merger of the same quarter
     "acquihire": ("acqui-hire", "<", "#bd1f01", 40),
-    "merger": ("merger", "*", "#bd1f01", 75),
-    "blocked_merger": ("blocked merger", "*", "#717581", 60),
+    "merger": ("merger", "*", "#bd1f01", 60),
     "winddown": ("wind-down", "X", "#bd1f01", 42),
     "shock": ("shock", "v", "#1f2328", 34),
 }
+AT_START = ("entry", "pivot", "shock")  # drawn where their quarter begins: there a bar begins or changes its colour
 SHOCK_ROW = "shock: "  # begins the row of a shock in the timeline; no lab id has a colon
+EXIT_SIZE, EXIT_GAP = 6.5, 7  # points: of the words at the end of a bar, and from the bar
 SHOCK_LETTERS = 68  # of a shock's name in the timeline
 
 
@@ -86,10 +90,12 @@ def timeline(result: Run) -> Figure:
         else "No lab entered in this run",
         f"Bars: labs from entry to exit, {result.quarters[0]} to {result.quarters[-1]}, coloured by strategy; grey "
         "names: owned by a parent or a state" + ("" if len(events) else "; no events in this seed"),
-        f"{left_out(everybody, shown)}Entries stand at the start of their quarter, all else at its end; shocks are "
-        "dated by the scenario. Another seed gives another history.",
+        f"{left_out(everybody, shown)}Entries, pivots and shocks stand at the start of their quarter, all else at its "
+        f"end; {_founding_words(events, everybody, result.quarters)}shocks are dated by the scenario. Another seed "
+        "gives another history.",
     )
-    finish_page(figure, words, caption(result, seed), left=0.165, right=0.875)
+    ends = _exit_words(shown, events, names)
+    finish_page(figure, words, caption(result, seed), left=0.165, right=_right_edge(shown, ends, x, 0.165))
     if not everybody:
         say_nothing(axes, "no lab was active")
         return figure
@@ -97,9 +103,9 @@ def timeline(result: Run) -> Figure:
     _draw_events(axes, events, rows, dict(zip(result.quarters, x, strict=True)))
     _name_rows(axes, rows, shown, names)
     time_axis(axes, x)
-    axes.set_xlim(x[0] - 0.35, x[-1] + 0.12)
-    _name_exits(axes, shown, events, x, names)
-    _name_shocks(axes, events, rows, dict(zip(result.quarters, x, strict=True)))
+    axes.set_xlim(*_time_span(x))
+    _name_exits(axes, ends, shown, x)
+    _name_shocks(axes, events, rows, dict(zip(result.quarters, x - QUARTER, strict=True)))
     used = {strategy for life in shown for strategy in life.strategies}
     bars = [(name, "s", STRATEGY.get(name, OTHER_STRATEGY), 40.0) for name in sorted(used)]
     mark_key(axes, [*bars, *(mark for kind, mark in MARKS.items() if (events["kind"] == kind).any())])
@@ -132,32 +138,64 @@ def _name_rows(axes: Axes, rows: Sequence[str], shown: Sequence[Life], names: Ma
     axes.grid(True, axis="x", color=GRID, lw=0.6)
 
 
-def _name_exits(axes: Axes, shown: Sequence[Life], events: pd.DataFrame, x: Floats, names: Mapping[str, str]) -> None:
-    """At the end of a bar: how the lab ended and into whose hands it fell."""
+def _founding_words(events: pd.DataFrame, everybody: Sequence[Life], quarters: Sequence[str]) -> str:
+    """What a funding round before its lab's bar is; empty when there is none."""
+    begins = {life.lab: quarters[life.entered] for life in everybody}
+    rounds = events[events["kind"] == "round"]
+    early = rounds["quarter"] < rounds["lab"].map(begins)
+    return "a round before a bar founded the lab; " if early.any() else ""
+
+
+def _time_span(x: Floats) -> tuple[float, float]:
+    """The ends of the time axis: room for the first quarter's bars and for marks on the edges."""
+    return float(x[0]) - 0.35, float(x[-1]) + 0.12
+
+
+def _exit_words(shown: Sequence[Life], events: pd.DataFrame, names: Mapping[str, str]) -> dict[str, str]:
+    """How each lab that is gone ended and into whose hands it fell."""
     ends = events[events["kind"].isin(EXITS)].drop_duplicates("lab", keep="last").set_index("lab")
-    for row, life in enumerate(shown):
-        if life.exited is None:
-            continue
-        text = "gone"
-        if life.lab in ends.index:
+    found = {}
+    for life in shown:
+        if life.exited is not None:
+            found[life.lab] = "gone"
+        if life.exited is not None and life.lab in ends.index:
             end = ends.loc[life.lab]
-            text = f"{EXITS[end['kind']]} {holder_name(end['counterparty'], names)}".strip()
-        axes.annotate(
-            text, (x[life.exited], row), xytext=(7, 0), textcoords="offset points", va="center", fontsize=6.5,
-            color=MUTED, annotation_clip=False,
-        )  # fmt: skip
+            found[life.lab] = f"{EXITS[end['kind']]} {holder_name(end['counterparty'], names)}".strip()
+    return found
+
+
+def _right_edge(shown: Sequence[Life], words: Mapping[str, str], x: Floats, left: float) -> float:
+    """The right edge of the axes, a fraction of the page: as far out as the words at the bars' ends leave room."""
+    first, last = _time_span(x)
+    edge = 0.875
+    for life in shown:
+        if life.exited is not None:
+            room = 0.985 - (EXIT_GAP / 72 + text_inches(words[life.lab], EXIT_SIZE)) / WIDTH
+            edge = min(edge, left + (room - left) * (last - first) / (float(x[life.exited]) - first))
+    return max(edge, 0.5)
+
+
+def _name_exits(axes: Axes, words: Mapping[str, str], shown: Sequence[Life], x: Floats) -> None:
+    """The words on an exit at the end of its bar."""
+    for row, life in enumerate(shown):
+        if life.exited is not None:
+            axes.annotate(
+                words[life.lab], (x[life.exited], row), xytext=(EXIT_GAP, 0), textcoords="offset points", va="center",
+                fontsize=EXIT_SIZE, color=MUTED, annotation_clip=False,
+            )  # fmt: skip
 
 
 def _in_rows(events: pd.DataFrame) -> pd.DataFrame:
     """Events with their row of the timeline: the lab's, or one for each shock."""
     shock = events["kind"] == "shock"
-    return events.assign(row=events["lab"].where(~shock, SHOCK_ROW + events["cause"].map(_shock_name)))
+    return events.assign(row=events["lab"].where(~shock, SHOCK_ROW + events["cause"].fillna("").map(_shock_name)))
 
 
 def _shock_name(cause: str) -> str:
     """The title of a shock, which its cause carries in brackets at the end, or what it changes; short."""
     _, bracket, title = cause.partition(" (")
-    return shorten(title.removesuffix(")") if bracket else cause, SHOCK_LETTERS, placeholder=" …")
+    name = title.removesuffix(")") if bracket else cause
+    return shorten(name or "not named", SHOCK_LETTERS, placeholder=" …")
 
 
 def _name_shocks(axes: Axes, events: pd.DataFrame, rows: Sequence[str], when: Mapping[str, float]) -> None:
@@ -181,7 +219,7 @@ def _draw_events(axes: Axes, events: pd.DataFrame, rows: Sequence[str], when: Ma
         areas: float | np.ndarray = size
         if kind == "round":
             areas = np.clip(8 * np.sqrt(chosen["amount_usd"].to_numpy() / 1e8), 6, 260)
-        at = chosen["quarter"].map(when).to_numpy(np.float64) - (QUARTER if kind == "entry" else 0.0)
+        at = chosen["quarter"].map(when).to_numpy(np.float64) - (QUARTER if kind in AT_START else 0.0)
         axes.scatter(
             at, chosen["row"].map(place).to_numpy(np.float64), s=areas, marker=marker, color=colour,
             alpha=0.6 if kind == "round" else 1.0, lw=1.4 if marker == "x" else 0, zorder=3 + order, clip_on=False,
@@ -191,66 +229,116 @@ def _draw_events(axes: Axes, events: pd.DataFrame, rows: Sequence[str], when: Ma
 # ---- survivors ----
 
 MOST_COHORTS = 6
+FEWEST = 3  # labs a seed, on average, that later years must bring to be a cohort of their own
+ENOUGH = 5  # labs a seed from which the spread of the seeds' shares is more than one lab's fate
 
 
 @dataclass(frozen=True)
 class Cohort:
-    """Labs that entered as independent ones in the same years: how many per seed, and left per seed at the end.
+    """Labs that entered as independent ones in the same years, followed from the quarter in which they entered.
 
-    shares, (quarter, seed): of the labs entered so far, those active and independent, 0-1; NaN before the first.
+    labs, left: per seed, how many entered and how many are still active and independent when the run ends.
+    curve: shape (age,), share still so at each age in quarters, 0-1, the labs of all seeds together.
+    by_seed: shape (age, seed), the same within each seed; NaN in seeds without a lab of the cohort.
     """
 
     name: str
     labs: float
     left: float
-    shares: Floats
+    curve: Floats
+    by_seed: Floats
+
+
+@dataclass(frozen=True)
+class Fates:
+    """Labs that entered as independent ones, of all seeds: arrays of shape (lab,), times as positions of quarters.
+
+    entered: quarter of entry; seen: quarters from entry to the end of the run; gone: age at which the lab was first not
+    its own master, inf when it never was.
+    """
+
+    seed: np.ndarray
+    entered: np.ndarray
+    seen: np.ndarray
+    gone: Floats
+
+    def of(self, members: np.ndarray) -> Fates:
+        """Those flagged by a mask of shape (lab,)."""
+        return Fates(self.seed[members], self.entered[members], self.seen[members], self.gone[members])
+
+
+def fates(result: Run) -> Fates:
+    """What became of each independent lab of each seed; a lab that is owned when it enters is not among them."""
+    labs = result.table("labs")
+    labs = labs[labs["status"] != "not_entered"]
+    independent = labs["ownership"] == "independent"
+    own = independent & (labs["status"] == "active") & (labs["owner"] == labs["lab"])
+    at = labs["quarter"].map({quarter: i for i, quarter in enumerate(result.quarters)})
+    flags = labs.assign(born=independent, at=at, lost=at.where(~own)).sort_values("at")
+    each = flags.groupby(["replication", "lab"]).agg({"born": "first", "at": "first", "lost": "min"})
+    each = each[each["born"]]
+    entered = each["at"].to_numpy(dtype=np.int64)
+    gone = each["lost"].fillna(np.inf).to_numpy(dtype=np.float64) - entered
+    seed = each.index.get_level_values("replication").to_numpy()
+    return Fates(seed, entered, len(result.quarters) - 1 - entered, gone)
 
 
 def cohorts(result: Run) -> list[Cohort]:
-    """The labs of the first quarter, then those of later years, years put together so that few cohorts result."""
-    labs = result.table("labs")
-    independent = labs["ownership"] == "independent"
-    own = (labs["status"] == "active") & independent & (labs["owner"] == labs["lab"])
-    flags = labs.assign(own=own, there=labs["status"] != "not_entered", born=independent)
-    quarters = list(result.quarters)
-
-    def wide(column: str) -> np.ndarray:
-        table = flags.pivot(index=["replication", "lab"], columns="quarter", values=column)
-        return table.reindex(columns=quarters).eq(True).to_numpy()
-
-    seeds = np.sort(flags.drop_duplicates(["replication", "lab"])["replication"].to_numpy())
-    there, alive = wide("there"), wide("own")
-    entry = np.where(there.any(axis=1), there.argmax(axis=1), -1)
-    born = wide("born")[np.arange(len(entry)), entry] & (entry >= 0)
-    starts = [0, *sorted({int(quarters[i][:4]) for i in entry[born & (entry > 0)]})]
-    spans = [starts[:1], *map(list, np.array_split(starts[1:], min(MOST_COHORTS - 1, len(starts) - 1) or 1))]
-    year = np.array([0 if i == 0 else int(quarters[i][:4]) for i in entry])
+    """The labs of the first quarter, then those of later years, years put together so that no cohort is tiny."""
+    everybody, quarters, seeds = fates(result), result.quarters, len(result.seeds)
+    year = np.array([0 if i == 0 else int(quarters[i][:4]) for i in everybody.entered], dtype=np.int64)
     found = []
-    for span in spans:
-        members = born & np.isin(year, span)
-        if members.any():
-            shares = _surviving(members, seeds, entry, alive, result.seeds)
+    for span in [[0], *_spans(year[year > 0], seeds)]:
+        some = everybody.of(np.isin(year, span))
+        if len(some.gone):
             name = f"there in {quarters[0]}" if span == [0] else f"entered {_span_words(span)}"
-            many, left = (float(which.sum()) / len(result.seeds) for which in (members, members & alive[:, -1]))
-            found.append(Cohort(name, many, left, shares))
+            left = float(np.isinf(some.gone).sum()) / seeds
+            found.append(Cohort(name, len(some.gone) / seeds, left, *_curves(some, result.seeds)))
     return found
+
+
+def _spans(years_of_entry: np.ndarray, seeds: int) -> list[list[int]]:
+    """Years of entry in groups of about equal numbers of labs: few groups, and none small where that can be helped."""
+    quota = max(FEWEST * seeds, len(years_of_entry) / (MOST_COHORTS - 1))
+    spans: list[list[int]] = []
+    held = 0
+    for year, count in zip(*np.unique(years_of_entry, return_counts=True), strict=True):
+        if not spans or held >= quota:
+            spans.append([])
+            held = 0
+        spans[-1].append(int(year))
+        held += int(count)
+    if len(spans) > 1 and held < FEWEST * seeds:
+        small = spans.pop()
+        spans[-1].extend(small)
+    return spans
+
+
+def _curves(some: Fates, seeds: Sequence[int]) -> tuple[Floats, Floats]:
+    """Survival by age, (age,) of all labs and (age, seed), up to the age at which half of the labs could be seen."""
+    ages = 1 + int(np.sort(some.seen)[len(some.seen) // 2])
+    by_seed = np.full((ages, len(seeds)), np.nan)
+    for column, seed in enumerate(seeds):
+        mine = some.of(some.seed == seed)
+        if len(mine.gone):
+            by_seed[:, column] = kaplan_meier(mine.gone, mine.seen, ages)
+    return kaplan_meier(some.gone, some.seen, ages), by_seed
+
+
+def kaplan_meier(gone: Floats, seen: np.ndarray, ages: int) -> Floats:
+    """Share that survives each age 0..ages-1, product of 1 - lost / at risk (Kaplan and Meier 1958): never rises.
+
+    gone, seen: shape (lab,), the age of the loss (inf for none) and the last age at which the lab was observed; a lab
+    is at risk up to the earlier of the two. Where nobody is at risk the share stays as it was.
+    """
+    age = np.arange(ages)[:, None]
+    at_risk = ((gone >= age) & (seen >= age)).sum(axis=1)
+    lost = ((gone == age) & (seen >= age)).sum(axis=1)
+    return np.cumprod(1.0 - lost / np.maximum(at_risk, 1))
 
 
 def _span_words(span: Sequence[int]) -> str:
     return str(span[0]) if span[0] == span[-1] else f"{span[0]}-{span[-1]}"
-
-
-def _surviving(
-    members: np.ndarray, seed_of: np.ndarray, entry: np.ndarray, alive: np.ndarray, seeds: Sequence[int]
-) -> Floats:
-    """Share of a cohort's entered labs that live on their own, (quarter, seed)."""
-    shares = np.full((alive.shape[1], len(seeds)), np.nan)
-    for column, seed in enumerate(seeds):
-        mine = members & (seed_of == seed)
-        entered = (entry[mine][:, None] <= np.arange(alive.shape[1])).sum(axis=0)
-        left = alive[mine].sum(axis=0)
-        np.divide(left, entered, where=entered > 0, out=shares[:, column])
-    return shares
 
 
 def _mean(values: Floats) -> Floats:
@@ -261,19 +349,25 @@ def _mean(values: Floats) -> Floats:
 
 
 def survivors(result: Run) -> Figure:
-    """Small multiples: which part of each cohort of independent labs is still independent and active."""
-    found, x, several = cohorts(result), years(result.quarters), len(result.seeds) > 1
-    figure, panels = new_page(2, 3, share_y=True)
-    entered = sum(cohort.labs for cohort in found)
-    left = sum(cohort.left for cohort in found)
-    reading = f"mean of {len(result.seeds)} seeds, band: 10-90 %" if several else "one seed: no band"
+    """Small multiples: which part of each cohort of independent labs is still independent and active, by age."""
+    found, seeds = cohorts(result), len(result.seeds)
+    rows = 2 if len(found) > 3 else 1
+    figure, panels = new_page(rows, 3, height=1.6 + 1.7 * rows, share_y=True)
+    entered, left = (_rounded(sum(which)) for which in ([c.labs for c in found], [c.left for c in found]))
+    masters = "is still its own master" if left == "1" else "are still their own masters"
+    bands = seeds > 1 and any(cohort.labs >= ENOUGH for cohort in found)
+    reading = f"labs of {seeds} seeds together" + (", band: 10-90 % of seeds" if bands else "")
+    if seeds == 1:
+        reading = "one seed: no band"
     words = Words(
-        f"Of {entered:.0f} independent labs, {left:.0f} are still their own masters in {result.quarters[-1]}"
+        f"Of {entered} independent lab{'' if entered == '1' else 's'}, {left} {masters} in {result.quarters[-1]}"
         if found
         else "No independent lab in this run",
-        f"Active labs without a parent, % of those of their cohort that entered; {reading}",
-        ("Labs per cohort and survivors are means over the seeds. " if several else "")
-        + f"In the headings: labs, and survivors in {result.quarters[-1]}. {luck_words(len(result.seeds))}",
+        f"Labs still active without a parent, % of their cohort, by years since they entered; {reading}",
+        f"In the headings: labs that entered, and those left in {result.quarters[-1]}"
+        + (f", means over the seeds. No band below {ENOUGH} labs a seed. " if seeds > 1 else ". ")
+        + "Labs still there when the run ends count for the time that they were seen (Kaplan and Meier 1958); a curve "
+        f"ends at the age that half of its labs could reach by then. {luck_words(seeds, bands=False)}",
     )
     finish_page(figure, words, caption(result), headings=True)
     figure.subplots_adjust(hspace=0.42, wspace=0.1)
@@ -281,25 +375,46 @@ def survivors(result: Run) -> Figure:
         axes.set_axis_off()
     if not found:
         say_nothing(panels[0], "no independent lab entered")
-    for number, (axes, cohort) in enumerate(zip(panels, found, strict=False)):
-        _cohort_panel(axes, x, cohort, SERIES[number], several)
+    for axes, cohort, colour in zip(panels, found, SERIES, strict=False):
+        _cohort_panel(axes, cohort, colour, seeds)
+        _age_axis(axes, len(result.quarters) - 1)
     panels[0].set_ylim(0, 1.03)
     return figure
 
 
-def _cohort_panel(axes: Axes, x: Floats, cohort: Cohort, colour: str, several: bool) -> None:
-    mean = _mean(cohort.shares)
-    if several:
-        low, high = (quantile(cohort.shares, q) for q in (0.1, 0.9))
-        axes.fill_between(x, low, high, color=colour, alpha=0.22, lw=0)
-    line(axes, x, mean, colour)
-    count = f"{cohort.labs:.1f}" if cohort.labs % 1 else f"{cohort.labs:.0f}"
+def _cohort_panel(axes: Axes, cohort: Cohort, colour: str, seeds: int) -> None:
+    age = QUARTER * np.arange(len(cohort.curve))
+    if seeds > 1 and cohort.labs >= ENOUGH:
+        low, high = (quantile(cohort.by_seed, q) for q in (0.1, 0.9))
+        axes.fill_between(age, low, high, color=colour, alpha=0.22, lw=0, step="post")
+    axes.step(age, cohort.curve, where="post", color=colour, lw=1.9)
+    axes.plot(age[-1:], cohort.curve[-1:], "o", color=colour, ms=3.5)
+    labs = f"{_count(cohort.labs)} lab{'' if cohort.labs == 1 else 's'}"
     axes.set_title(
-        f"{cohort.name}: {count} lab{'' if cohort.labs == 1 else 's'}, {percent(float(mean[-1]))}",
+        f"{cohort.name}: {labs}, {_count(cohort.left)} left",
         loc="left", fontsize=8, fontweight="bold", color=ink(colour), pad=4,
     )  # fmt: skip
     percent_axis(axes)
-    time_axis(axes, x)
+
+
+def _count(mean: float) -> str:
+    """A number of labs; with a digit or two after the point when it is a mean that is not whole."""
+    if not mean % 1:
+        return f"{mean:.0f}"
+    return f"{mean:.1f}" if mean >= 1 else f"{mean:.2g}"
+
+
+def _rounded(mean: float) -> str:
+    """A number of labs in a headline: whole unless so small that rounding would change the story."""
+    return f"{mean:.0f}" if mean >= 3 else _count(mean)
+
+
+def _age_axis(axes: Axes, quarters: int) -> None:
+    """Years since entry, the same in every panel; quarters: the age of a lab of the first quarter at the end."""
+    span = QUARTER * max(quarters, 1)
+    ticks = np.arange(0, span + 0.01, max(1, np.ceil(span / 7)) if span >= 1 else QUARTER)
+    axes.set_xlim(0, span * 1.02)
+    axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
 
 
 # ---- what moved concentration ----
@@ -310,6 +425,14 @@ CAUSES = {
     "exits": ("exits", SERIES[1]),
     "mergers": ("mergers", SERIES[4]),
 }
+CAUSES_NOTE = (
+    "Areas above zero raised the index, those below lowered it; they sum to the line. Each quarter is split in steps, "
+    "from the last quarter's shares and owners to its own: mergers put the last quarter's shares under the new "
+    "owners; exits hand what labs that are gone no longer sell to all others pro rata; entry takes what labs in their "
+    "first quarter sell from the others pro rata; the rest is reallocation, an entrant's later growth included. The "
+    "change that a merger's event tells is another number: on the shares of its own quarter, after the deals struck "
+    "before it."
+)
 
 
 def hhi_changes(result: Run) -> dict[str, Floats]:
@@ -334,10 +457,9 @@ def hhi_causes(result: Run) -> Figure:
     reading = f"mean of {len(result.seeds)} seeds; thin lines: 10-90 % of the total" if several else "one seed"
     words = Words(
         _causes_title(means, result.quarters) if means else "The run did not record what moved concentration",
-        f"Change of the Herfindahl-Hirschman index of API spend by owner since {first}, points, by cause; {reading}",
-        "Areas above zero raised concentration, those below lowered it; they sum to the line. Mergers: common control "
-        "of two labs. Exits and entry: what leaves or arrives, with the shares of all others scaled. Reallocation: "
-        f"customers' moves between labs that stay. {luck_words(len(result.seeds), bands=False)}",
+        "Change of the Herfindahl-Hirschman index of API spend by owner, split by cause each quarter and summed since "
+        f"{first}, points; {reading}",
+        f"{CAUSES_NOTE} {luck_words(len(result.seeds), bands=False)}",
     )
     finish_page(figure, words, caption(result), right=0.8, left=0.1)
     if not means:
@@ -361,13 +483,12 @@ def hhi_causes(result: Run) -> Figure:
 def _causes_title(means: Mapping[str, Floats], quarters: Sequence[str]) -> str:
     ends = {cause: float(values[-1]) for cause, values in means.items()}
     total = sum(ends.values())
-    main = max(ends, key=lambda cause: abs(ends[cause]))
     if all(round(value) == 0 for value in ends.values()):
-        return f"Concentration is in {quarters[-1]} where it was in {quarters[0]}"
+        return f"HHI of API spend is in {quarters[-1]} where it was in {quarters[0]}"
     move = "did not change" if round(total) == 0 else f"{'rose' if total > 0 else 'fell'} by {abs(total):,.0f} points"
-    causes = dict.fromkeys((main, "mergers"))  # each once
+    causes = sorted((cause for cause in ends if round(ends[cause])), key=lambda cause: -abs(ends[cause]))
     parts = ", ".join(f"{CAUSES[cause][0]} {ends[cause]:+,.0f}" for cause in causes)
-    return f"Concentration {move} from {quarters[0]} to {quarters[-1]}: {parts}"
+    return f"HHI of API spend {move} from {quarters[0]} to {quarters[-1]}: {parts}"
 
 
 def _signed_areas(axes: Axes, x: Floats, means: Mapping[str, Floats]) -> None:

@@ -74,7 +74,7 @@ def test_a_history_without_exits_is_drawn_and_told(name, quiet):
     if name == "survivors":
         assert "one seed: no band" in said
         for cohort in lives.cohorts(quiet):
-            assert np.nanmin(cohort.shares) == 1.0
+            assert cohort.curve.min() == np.nanmin(cohort.by_seed) == 1.0 and cohort.left == cohort.labs
 
 
 @pytest.mark.parametrize(
@@ -182,6 +182,56 @@ def test_entries_stand_at_the_start_of_their_quarter(several):
     assert [sorted(c.get_offsets()[:, 0]) for c in marks] == [expected]
 
 
+def test_pivots_stand_where_the_bar_changes_colour(controlled):
+    """Kills: a pivot drawn a quarter after the colour that it changes."""
+    axes = drawn(controlled, "timeline").axes[0]
+    events = first(controlled, "events").query("kind == 'pivot'")
+    mark = lives.MARKS["pivot"]
+    points = [
+        tuple(p) for c in axes.collections if to_hex(c.get_facecolor()[0]) == mark[2] for p in c.get_offsets().tolist()
+    ]
+    edges = {(bar.get_x(), round(bar.get_y() + bar.get_height() / 2)) for bar in axes.patches}
+    on_edge = [p for p in points if any(p[0] == pytest.approx(x) and p[1] == row for x, row in edges)]
+    assert len(on_edge) == len(events) > 3
+
+
+def test_words_on_an_exit_stay_on_the_page(controlled):
+    """Of a lab that ends in the last quarter. Kills: a buyer's long name cut off at the edge of the page."""
+    labs, events = controlled.table("labs").copy(), controlled.table("events")
+    labs.loc[(labs["lab"] == "openai") & (labs["quarter"] == "2028Q4"), "status"] = "exited"
+    deal = events[:1].assign(kind="merger", lab="openai", quarter="2028Q4", counterparty="some_buyer_of_a_long_name")
+    deal = deal.assign(replication=controlled.seeds[0])
+    figure = drawn(with_table(controlled, labs=labs, events=pd.concat([events, deal], ignore_index=True)), "timeline")
+    said = [text for text in figure.axes[0].texts if "Some Buyer Of A Long Name" in text.get_text()]
+    assert said and said[0].get_window_extent().x1 < figure.bbox.x1
+
+
+@pytest.mark.parametrize("name", NEW)
+@pytest.mark.parametrize("world", ["no events", "one lab", "one seed", "odd events", "no lab"])
+def test_odd_histories_are_drawn(name, world, controlled):
+    """Kills: a figure that needs events, several labs or seeds, or knows all kinds of events; a shock without words."""
+    tables = {table: controlled.table(table) for table in ("labs", "events", "stakes", "investments")}
+    if world == "no events":
+        tables["events"] = tables["events"][:0]
+    if world == "one lab":
+        tables = {table: rows[rows["lab"] == "mistral"] for table, rows in tables.items()}
+    if world == "no lab":
+        tables = {table: rows[:0] for table, rows in tables.items()}
+    if world == "odd events":
+        odd = tables["events"][:3].assign(kind=["shock", "earthquake", "earthquake"], lab=["", "", "openai"], cause="")
+        tables["events"] = pd.concat([tables["events"], odd], ignore_index=True)
+    result = with_table(controlled, **tables)
+    if world == "one seed":
+        tables = {n: t[t["replication"] == 4] for n, t in result._tables.items()}
+        result = type(result)(result.scenario, (4,), tables, result.cube, result.info)
+    said = words(drawn(result, name))
+    assert "nan" not in said.lower().split() and result.quarters[-1] in said
+    if (name, world) == ("timeline", "odd events"):
+        assert "not named" in said and "earthquake" not in said
+    if (name, world) == ("survivors", "one lab"):
+        assert "Of 1 independent lab" in said and "1 lab," in said
+
+
 def test_names_of_marks_do_not_touch_the_next_mark(controlled):
     """Kills: a key spaced by the number of letters, with collisions; a row of the key that leaves the page."""
     figure = drawn(controlled, "timeline")
@@ -227,21 +277,25 @@ def test_runway_cells_are_those_of_the_first_seed_and_exits_are_crossed(controll
 # ---- survivors ----
 
 
+def _masters(labs, quarter):
+    now = labs[(labs["quarter"] == quarter) & (labs["status"] == "active") & (labs["owner"] == labs["lab"])]
+    return now[now["ownership"] == "independent"]
+
+
 def test_survivors_are_counted_by_hand(controlled):
-    """Each cohort and quarter against plain counting. Kills: owned or exited labs counted, another denominator."""
+    """The first cohort against plain counting. Kills: owned or exited labs counted, another denominator, one seed."""
     labs, quarters = controlled.table("labs"), list(controlled.quarters)
     found = lives.cohorts(controlled)
     assert sum(cohort.labs for cohort in found) > 10 and found[0].name == "there in 2023Q1"
-    seed = controlled.seeds[0]
-    mine = labs[labs["replication"] == seed]
-    entered = mine[mine["status"] != "not_entered"].sort_values("quarter").drop_duplicates("lab")
-    early = entered[(entered["quarter"] == "2023Q1") & (entered["ownership"] == "independent")]["lab"]
+    entered = labs[labs["status"] != "not_entered"].sort_values("quarter").drop_duplicates(["replication", "lab"])
+    early = entered[(entered["quarter"] == "2023Q1") & (entered["ownership"] == "independent")]["lab"].unique()
+    assert len(found[0].curve) == len(quarters)
     for t, quarter in enumerate(quarters):
-        now = mine[(mine["quarter"] == quarter) & mine["lab"].isin(early)]
-        alive = now[(now["status"] == "active") & (now["owner"] == now["lab"]) & (now["ownership"] == "independent")]
-        assert found[0].shares[t, 0] == pytest.approx(len(alive) / len(early))
-    left = labs[(labs["quarter"] == quarters[-1]) & (labs["status"] == "active") & (labs["owner"] == labs["lab"])]
-    left = left[left["ownership"] == "independent"]
+        alive = _masters(labs, quarter)
+        alive = alive[alive["lab"].isin(early)].groupby("replication").size()
+        np.testing.assert_allclose(found[0].by_seed[t], alive.reindex(controlled.seeds).fillna(0) / len(early))
+        assert found[0].curve[t] == pytest.approx(found[0].by_seed[t].mean())  # the same labs in every seed
+    left = _masters(labs, quarters[-1])
     assert sum(c.left for c in found) == pytest.approx(len(left) / len(controlled.seeds))
     assert f"{sum(c.left for c in found):.0f} are still their own masters" in words(drawn(controlled, "survivors"))
 
@@ -254,21 +308,66 @@ def test_a_lab_that_is_taken_over_is_no_survivor(controlled, sign):
     labs.loc[target, list(sign)] = list(sign.values())
     before, after = (lives.cohorts(r)[0] for r in (controlled, with_table(controlled, labs=labs)))
     at = controlled.quarters.index("2026Q1")
-    np.testing.assert_allclose(after.shares[:at], before.shares[:at])
-    assert (after.shares[at:] < before.shares[at:]).all()
+    np.testing.assert_allclose(after.by_seed[:at], before.by_seed[:at])
+    assert (after.by_seed[at:] < before.by_seed[at:]).all() and (after.curve[at:] < before.curve[at:]).all()
     assert after.labs == before.labs and after.left == pytest.approx(before.left - 1)
 
 
+def test_labs_that_the_run_cuts_off_leave_the_risk_set():
+    """By hand. Kills: a lab no longer seen counted as a survivor, or as lost; a loss booked a quarter late."""
+    gone, seen = np.array([1, np.inf, 2, np.inf]), np.array([5, 1, 5, 5])
+    np.testing.assert_allclose(lives.kaplan_meier(gone, seen, 4), [1, 3 / 4, 3 / 8, 3 / 8])
+    np.testing.assert_allclose(lives.kaplan_meier(np.array([np.inf]), np.array([1]), 4), 1)  # then nobody is at risk
+
+
+def test_a_share_of_survivors_never_rises(controlled):
+    """Kills: labs that join a cohort lifting its share; seeds that join lifting a mean or the edge of a band."""
+    for cohort in lives.cohorts(controlled):
+        assert (np.diff(cohort.curve) <= 1e-12).all() and cohort.curve[0] <= 1
+        for q in (0.1, 0.9):
+            assert (np.diff(plots.quantile(cohort.by_seed, q)) <= 1e-12).all()
+
+
+def test_a_curve_ends_where_half_of_its_labs_were_seen():
+    """Kills: a share of the one oldest lab drawn as the cohort's; a curve cut at the youngest lab's age."""
+    some = lives.Fates(np.array([1, 1, 2]), np.array([0, 4, 8]), np.array([11, 7, 3]), np.array([np.inf, 2.0, 1.0]))
+    curve, by_seed = lives._curves(some, (1, 2, 3))
+    assert len(curve) == 8
+    np.testing.assert_allclose(by_seed[-1], [1 / 2, 0, np.nan])
+
+
 def test_cohorts_are_few_and_in_order(controlled):
-    """Kills: a panel for every year; years lost between two cohorts; a cohort that lives before it enters."""
+    """Kills: a panel for every year; years lost between two cohorts."""
     found = lives.cohorts(controlled)
-    assert len(found) <= lives.MOST_COHORTS
+    assert 2 < len(found) <= lives.MOST_COHORTS
     total = sum(cohort.labs for cohort in found)
     labs = controlled.table("labs")
     entered = labs[labs["status"] != "not_entered"].sort_values("quarter").drop_duplicates(["replication", "lab"])
     assert total == pytest.approx((entered["ownership"] == "independent").sum() / len(controlled.seeds))
-    late = found[-1]
-    assert np.isnan(late.shares[0]).all()
+    assert all(len(after.curve) <= len(before.curve) for before, after in zip(found, found[1:], strict=False))
+
+
+@pytest.mark.parametrize(
+    ("entries", "spans"),
+    [
+        ({2023: 9, 2024: 4, 2025: 1, 2026: 1}, [[2023], [2024, 2025, 2026]]),
+        ({2023: 1, 2024: 1, 2025: 1, 2026: 3}, [[2023, 2024, 2025], [2026]]),
+        ({2026: 1}, [[2026]]),
+        ({2023 + i: 50 for i in range(13)}, [[2023 + i for i in range(k, min(k + 3, 13))] for k in range(0, 13, 3)]),
+        ({}, []),
+    ],
+)
+def test_no_cohort_of_one_or_two_labs_where_it_can_be_helped(entries, spans):
+    """Kills: a panel in which one lab's fate moves the share from 100 to 0 %; more cohorts than panels; years lost."""
+    assert lives._spans(np.repeat(list(entries), list(entries.values())).astype(int), 1) == spans
+
+
+def test_a_band_takes_labs_enough(controlled, quiet):
+    """Kills: a band of seeds with a lab or two each, which spans the whole panel."""
+    figure = drawn(controlled, "survivors")
+    for axes, cohort in zip(figure.axes, lives.cohorts(controlled), strict=False):
+        assert bool(axes.collections) == (cohort.labs >= lives.ENOUGH)
+    assert not any(axes.collections for axes in drawn(quiet, "survivors").axes)
 
 
 # ---- funding ----
@@ -363,6 +462,21 @@ def test_the_headline_of_ownership_is_the_sum_of_its_parts(controlled):
     assert "Wholly owned by a parent or a state: Alibaba" in said
 
 
+def test_labs_without_a_mark_are_worth_nothing_and_that_is_said(controlled):
+    """Kills: nan in a headline; a lab without a mark left out of the figure."""
+    labs = controlled.table("labs")
+    said = words(drawn(with_table(controlled, labs=labs.assign(valuation_usd=np.nan)), "ownership"))
+    assert "No lab with shareholders has a mark in 2028Q4" in said and "no mark" in said and "nan" not in said
+
+
+@pytest.mark.parametrize("name", ["funding", "ownership"])
+def test_investors_go_by_the_scenarios_name(controlled, name):
+    """Kills: an id made readable where the scenario has a name, as for the pool of all other venture funds."""
+    paid = controlled.table("investments").replace({"investor": {"a16z": "other_venture"}})  # else too small to name
+    said = words(drawn(with_table(controlled, investments=paid), name))
+    assert "The rest of the venture market" in said and "Other Venture" not in said
+
+
 # ---- causes of concentration ----
 
 
@@ -406,18 +520,3 @@ def test_headline_of_the_causes(ends, title):
     """Kills: a fall called a rise; mergers named twice; movement where there is none."""
     said = lives._causes_title({c: np.array([0.0, v]) for c, v in ends.items()}, ["2023Q1", "2024Q4"])
     assert title in said and said.count("mergers") <= 1
-def test_labs_without_a_mark_are_worth_nothing_and_that_is_said(controlled):
-    """Kills: nan in a headline; a lab without a mark left out of the figure."""
-    labs = controlled.table("labs")
-    said = words(drawn(with_table(controlled, labs=labs.assign(valuation_usd=np.nan)), "ownership"))
-    assert "No lab with shareholders has a mark in 2028Q4" in said and "no mark" in said and "nan" not in said
-
-
-@pytest.mark.parametrize("name", ["funding", "ownership"])
-def test_investors_go_by_the_scenarios_name(controlled, name):
-    """Kills: an id made readable where the scenario has a name, as for the pool of all other venture funds."""
-    paid = controlled.table("investments").replace({"investor": {"a16z": "other_venture"}})  # else too small to name
-    said = words(drawn(with_table(controlled, investments=paid), name))
-    assert "The rest of the venture market" in said and "Other Venture" not in said
-
-
