@@ -188,7 +188,7 @@ def _name_exits(axes: Axes, words: Mapping[str, str], shown: Sequence[Life], x: 
 def _in_rows(events: pd.DataFrame) -> pd.DataFrame:
     """Events with their row of the timeline: the lab's, or one for each shock."""
     shock = events["kind"] == "shock"
-    return events.assign(row=events["lab"].where(~shock, SHOCK_ROW + events["cause"].fillna("").map(_shock_name)))
+    return events.assign(row=events["lab"].where(~shock, SHOCK_ROW + events["cause"].map(_shock_name)))
 
 
 def _shock_name(cause: str) -> str:

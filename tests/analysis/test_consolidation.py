@@ -508,7 +508,8 @@ def test_areas_are_stacked_away_from_zero():
     [
         (
             {"reallocation": 300, "entry": -20, "exits": 5, "mergers": 15},
-            "rose by 300 points from 2023Q1 to 2024Q4",
+            "HHI of API spend rose by 300 points from 2023Q1 to 2024Q4: reallocation +300, entry -20, mergers +15, "
+            "exits +5",
         ),
         ({"reallocation": 0, "entry": -200, "exits": 0, "mergers": 0}, "fell by 200 points"),
         ({"reallocation": 5, "entry": 0, "exits": 0, "mergers": 90}, "2024Q4: mergers +90"),
@@ -517,6 +518,6 @@ def test_areas_are_stacked_away_from_zero():
     ],
 )
 def test_headline_of_the_causes(ends, title):
-    """Kills: a fall called a rise; mergers named twice; movement where there is none."""
+    """Kills: a fall called a rise; a cause left out, so that the parts do not sum; movement where there is none."""
     said = lives._causes_title({c: np.array([0.0, v]) for c, v in ends.items()}, ["2023Q1", "2024Q4"])
     assert title in said and said.count("mergers") <= 1
