@@ -23,6 +23,7 @@ from sim.quarters import decimal_year, quarter_number
 DPI = 200  # twice the usual 100
 WIDTH = 8.0  # inches
 HEIGHT = 5.0
+QUARTER = 0.25  # of a year, the unit of a time axis
 STYLE = {
     "font.family": "DejaVu Sans",
     "font.size": 9,
@@ -247,3 +248,32 @@ def label_right(axes: Axes, x: float, labels: Iterable[Label], size: float = 8.5
             1.018, place, label.text, transform=axes.transAxes, color=ink(label.colour), fontsize=size, va="center",
             linespacing=1.05,
         )  # fmt: skip
+
+
+def mark_key(axes: Axes, marks: Sequence[tuple[str, str, str, float]], lift: float = 0.0) -> None:
+    """Rows of marks with their names above the axes, which make room; each name takes the width that it needs.
+
+    marks: (name, marker, colour, size) each; lift: rows left free below, for a heading of the axes.
+    """
+    figure, box = axes.figure, axes.get_position()
+    inches = box.width * WIDTH
+    left = -0.1 / box.width  # in axes widths, as is the room from there to the edge of the page
+    room = (0.965 - box.x0) / box.width - left
+    placed: list[tuple[float, int]] = []
+    position, row = 0.0, 0
+    for name, *_ in marks:
+        width = (0.26 + text_inches(name, 7.5)) / inches
+        if position and position + width > room:
+            position, row = 0.0, row + 1
+        placed.append((left + position, row))
+        position += width
+    height = figure.get_size_inches()[1]
+    figure.subplots_adjust(top=box.y1 - 0.165 * (row + 0.4 + lift) / height)
+    step = 0.165 / (axes.get_position().height * height)
+    for (name, marker, colour, size), (at, line_) in zip(marks, placed, strict=True):
+        y = 1 + step * (row - line_ + 0.75 + lift)
+        axes.scatter(
+            [at], [y], s=min(size or 36, 40), marker=marker, color=colour, transform=axes.transAxes, clip_on=False,
+            lw=1.4 if marker == "x" else 0,
+        )  # fmt: skip
+        axes.text(at + 0.1 / inches, y, name, transform=axes.transAxes, fontsize=7.5, va="center", color=MUTED)

@@ -19,6 +19,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from analysis import pages
 from sim import __version__
 from sim.quarters import quarter_number
 from sim.runs import run
@@ -469,11 +470,7 @@ def markdown(numbers: Numbers) -> str:
 
 def placed(text: str, page: str) -> str:
     """The page with `text` between its marks. Raises PatternsError when it has none."""
-    before, mark, rest = page.partition(MARKS[0])
-    _, end, after = rest.partition(MARKS[1])
-    if not end:
-        raise PatternsError(f"the page has no place for the tables: write {MARKS[0]} and {MARKS[1]}")
-    return f"{before}{mark}\n\n{text}\n\n{end}{after}"
+    return pages.placed(f"\n\n{text}\n\n", page, MARKS, PatternsError)
 
 
 # ---- the kept numbers

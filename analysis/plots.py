@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from analysis import consolidation
+from analysis import lives, money
 from analysis.canvas import (
     STYLE,
     Floats,
@@ -38,7 +38,6 @@ from sim.runs.results import Run
 LARGEST_LABS = 12  # by mean share over the run, drawn by name in the stacked chart; the rest is "other labs"
 SMALLEST_NAMED = 0.01  # a lab below this mean share is one of the others
 LAST_YEAR = 4  # quarters over which a figure that goes up and down is averaged for its headline
-SHOCK_LETTERS = 68  # of a shock's name in the timeline
 HIGHLY_CONCENTRATED = 1_800  # HHI, Merger Guidelines of the US Department of Justice and the FTC (2023), guideline 1
 MODERATELY_CONCENTRATED = 1_000
 GUIDELINES = (
@@ -479,7 +478,12 @@ FIGURES: dict[str, Callable[[Run], Figure]] = {
     "gap": gap,
     "training_cost": training_cost,
     "price_frontier": price_frontier,
-    **consolidation.FIGURES,
+    "timeline": lives.timeline,
+    "survivors": lives.survivors,
+    "funding": money.funding,
+    "runway": money.runway,
+    "ownership": money.ownership,
+    "hhi_causes": lives.hhi_causes,
 }
 
 

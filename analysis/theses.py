@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from analysis import pages
 from sim.quarters import QUARTERS_PER_YEAR, quarter_label, quarter_number
 from sim.runs import run
 from sim.runs.results import Run
@@ -266,11 +267,7 @@ def run_all(seeds: int, enterprises: int, workers: int, names: Sequence[str] = (
 
 def placed(text: str, page: str) -> str:
     """The page with `text` between its marks. Raises ThesesError when it has none."""
-    before, mark, rest = page.partition(MARKS[0])
-    _, end, after = rest.partition(MARKS[1])
-    if not end:
-        raise ThesesError(f"the page has no place for the tables: write {MARKS[0]} and {MARKS[1]}")
-    return f"{before}{mark}\n{text}\n{end}{after}"
+    return pages.placed(f"\n{text}\n", page, MARKS, ThesesError)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -1,7 +1,7 @@
 """Stand-in tables of money and control on top of a stand-in run: rounds, cap tables, exits, entrants, causes of HHI.
 
-Plausible and consistent where a test recomputes them: stakes sum to 1, value = stake x post-money, a round's amount is
-the sum of its investments, the four causes sum to the change of HHI.
+Plausible and consistent where a test recomputes them: stakes sum to 1, value = stake x post-money, a lab's mark drifts
+away from it by an own rate, a round's amount is the sum of its investments, the four causes sum to the change of HHI.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ class History:
         self.rows = {"events": [], "investments": [], "stakes": []}
         self.stakes = {}
         self.post = {}
+        self.drift = {}
 
     def event(self, quarter, kind, lab, counterparty="", amount=0.0, cause="", **numbers):
         row = {"replication": self.seed, "quarter": quarter, "kind": kind, "lab": lab, "counterparty": counterparty}
@@ -58,6 +59,7 @@ class History:
     def found(self, quarter, lab):
         self.stakes[lab] = {"founders": 0.8, "staff": 0.2}
         self.post[lab] = 5e7
+        self.drift[lab] = float(self.rng.uniform(0.8, 1.25))  # a quarter
         self.note_stakes(quarter, lab)
 
     def round(self, quarter, lab, creed, age):
@@ -76,6 +78,20 @@ class History:
         self.event(quarter, "round", lab, str(sorted(chosen)[0]), amount, "runway is short and bids clear", **numbers)
 
 
+def _mark(history, labs):
+    """The marks of one seed's labs: post-money when the cap table changes, drifting from then on."""
+    changed = {(row["lab"], row["quarter"]): 0.0 for row in history.rows["stakes"]}
+    for row in history.rows["stakes"]:
+        changed[row["lab"], row["quarter"]] += row["value_usd"]
+    labs["valuation_usd"] = np.nan
+    for lab in history.stakes:
+        mark = np.nan
+        for quarter in history.quarters:
+            mark = changed.get((lab, quarter), mark * history.drift[lab])
+            labs.loc[(labs["lab"] == lab) & (labs["quarter"] == quarter), "valuation_usd"] = mark
+    return labs
+
+
 def with_control(result, exits=True):
     """The run with investments, stakes, numbers of events, exits, entrants and the split of HHI."""
     labs = _labs(result)
@@ -83,7 +99,7 @@ def with_control(result, exits=True):
     for seed in result.seeds:
         mine = labs[labs["replication"] == seed]
         history = History(seed, mine, list(result.quarters))
-        labs.loc[mine.index] = _live(history, mine.copy(), exits)
+        labs.loc[mine.index] = _mark(history, _live(history, mine.copy(), exits))
         histories.append(history)
     tables = {name: result.table(name) for name in ("funding",)} | {"labs": labs, "market": _market(result)}
     for name in ("events", "investments", "stakes"):
