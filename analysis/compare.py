@@ -504,8 +504,8 @@ def _plain(value: Any) -> float | int | None:
 
 
 PARTING_RULE = (
-    f"parts from: first quarter from which the interval excludes 0 for at least {LASTING} quarters in a row; "
-    "differences of shares are in percentage points"
+    f"parts from: first quarter from which the interval excludes 0 for at least {LASTING} quarters in a row (paths "
+    "may meet again); differences of shares are in percentage points"
 )
 EVENT_HEADINGS = ("events so far, by kind", "reference", "scenario", "difference", "95 % interval", "parts from")
 HEADINGS = ("measure", "quarter", "reference", "scenario", "difference", "95 % interval", "parts from")

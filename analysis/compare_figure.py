@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from textwrap import shorten
 
@@ -53,7 +53,7 @@ TITLES: Mapping[str, str] = {
 }
 ROW = 1.32  # inches for one measure
 STEEP = 30.0  # a level that grows or falls by more than this is drawn on a log scale
-NAMED_SHOCKS = 6  # in the caption; the rest is counted
+NAMED_SHOCKS = 6  # in the caption, shared out among the scenarios; the rest is counted
 
 
 def dated_changes(scenarios: Mapping[str, Scenario], reference: str) -> list[tuple[str, Shock]]:
@@ -85,9 +85,9 @@ def draw(comparison: Comparison, names: Sequence[str], shocks: Sequence[tuple[st
             tables = {name: comparison.rows(name, measure) for name in comparison.scenarios}
             _levels(left, x, tables, measure, colours)
             _differences(right, x, tables, measure, colours)
-            for name, shock in marked:
+            for name, quarter in sorted({(name, shock.quarter) for name, shock in marked}):
                 for panel in (left, right):
-                    _mark(panel, shock.quarter, colours.get(name, MUTED))
+                    _mark(panel, quarter, colours.get(name, MUTED))
         finish_page(figure, _words(comparison, marked), _caption(comparison), right=0.845, left=0.075, headings=True)
         figure.subplots_adjust(hspace=0.52, wspace=0.56)
         for panel in axes:
@@ -220,7 +220,7 @@ def _level_labels(
 def _difference_labels(tables: Mapping[str, pd.DataFrame], measure: Measure, colours: Mapping[str, str]) -> list[Label]:
     ends = {name: _last(_gap(table, "difference", measure)) for name, table in tables.items()}
     return [
-        Label(end, f"{_signed(end)} {_short(name) if len(ends) > 1 else ''}", colours[name])
+        Label(end, f" {_signed(end)} {_short(name) if len(ends) > 1 else ''}", colours[name])
         for name, end in ends.items()
     ]
 
@@ -235,7 +235,7 @@ def _signed(value: float) -> str:
     if not np.isfinite(value):
         return ""
     text = f"{value:+,.0f}" if abs(value) >= 10 else f"{value:+.2g}"
-    return "0" if float(text.replace(",", "")) == 0.0 else text
+    return "0" if float(text.replace(",", "")) == 0.0 else text.replace("-", "\N{MINUS SIGN}")
 
 
 def _short(name: str) -> str:
@@ -261,14 +261,16 @@ def _words(comparison: Comparison, marked: Sequence[tuple[str, Shock]]) -> Words
 def _shock_words(marked: Sequence[tuple[str, Shock]]) -> str:
     if not marked:
         return ""
-    told = list(dict.fromkeys(_shock_line(marked)))
-    more = f"; and {len(told) - NAMED_SHOCKS} more" if len(told) > NAMED_SHOCKS else ""
-    return f"Dashed, dated changes that the scenarios do not share: {'; '.join(told[:NAMED_SHOCKS])}{more}. "
+    names = list(dict.fromkeys(name for name, _ in marked))
+    told = "; ".join(_shocks_of(name, marked, max(NAMED_SHOCKS // len(names), 1)) for name in names)
+    return f"Dashed, dated changes that the scenarios do not share: {told}. "
 
 
-def _shock_line(marked: Sequence[tuple[str, Shock]]) -> Iterator[str]:
-    for name, shock in marked:
-        yield f"{shock.quarter} {shorten(shock.title, 70, placeholder=' …')} ({name})"
+def _shocks_of(name: str, marked: Sequence[tuple[str, Shock]], most: int) -> str:
+    """The first dated changes of a scenario in words, and how many more there are."""
+    own = [shock for owner, shock in marked if owner == name]
+    told = ", ".join(f"{shock.quarter} {shorten(shock.title, 70, placeholder=' …')}" for shock in own[:most])
+    return f"{name}: {told}" + (f" and {len(own) - most} more" if len(own) > most else "")
 
 
 def _caption(comparison: Comparison) -> str:

@@ -283,7 +283,7 @@ def test_the_figure_shows_levels_and_differences(several) -> None:
     left, right = figure.axes[:2]
     np.testing.assert_allclose(right.lines[1].get_ydata()[-1], 10.0, rtol=1e-9)
     assert left.lines[0].get_ydata()[-1] == found.rows("b", found.measure("hhi"))["mean_reference"].iloc[-1]
-    assert len(figure.axes) == 4 and "+10 " in {text.get_text() for text in right.texts}
+    assert len(figure.axes) == 4 and " +10 " in {text.get_text() for text in right.texts}
     assert "2024Q2" in figure.texts[-1].get_text() and shock.title[:20] in figure.texts[-1].get_text().replace(
         "\n", " "
     )
@@ -299,6 +299,14 @@ def test_only_dated_changes_that_differ_are_marked() -> None:
     ]
     turned = compare_figure.dated_changes({"baseline": base, "price_war": war}, "price_war")
     assert {name for name, _ in turned} == {"price_war"} and len(turned) == len(found)
+
+
+def test_the_caption_names_a_change_of_every_scenario() -> None:
+    """Kills: a scenario of many dated changes that crowds out the others."""
+    shock = load_scenario("price_war").parameters.shocks[-1]
+    text = compare_figure._shock_words([*[("many", shock)] * 9, ("few", shock)])
+    assert f"many: {shock.quarter}" in text and "and 6 more" in text and f"few: {shock.quarter}" in text
+    assert compare_figure._shock_words([]) == ""
 
 
 # ---- the command ----
@@ -391,6 +399,18 @@ def test_different_horizons_and_seeds_are_said(shell) -> None:
     assert "note: only the 2 common replications are compared" in shell.out
 
 
+def damaged_folders(shell: Shell) -> None:
+    """Two finished runs without a common seed, and copies of one with a torn, a short and an incomplete file."""
+    assert shell("run", "baseline", *SHORT, "--out", "folder") == 0
+    assert shell("run", "price_war", *SHORT, "--seed", 5, "--out", "other") == 0
+    for name in ("torn", "short", "bare"):
+        shutil.copytree("folder", name)
+    Path("torn/labs.parquet").write_bytes(b"PAR1")
+    pd.read_parquet("short/market.parquet").iloc[:-1].to_parquet("short/market.parquet")
+    manifest = json.loads(Path("bare/manifest.json").read_text())
+    Path("bare/manifest.json").write_text(json.dumps({k: v for k, v in manifest.items() if k != "scenario"}))
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -418,15 +438,8 @@ def test_different_horizons_and_seeds_are_said(shell) -> None:
 )
 def test_bad_input_is_refused_in_few_words_before_anything_runs(shell, words, message) -> None:
     """Exit 2, one to three lines on standard error. Kills: each check left out or made after an hour of running."""
-    assert shell("run", "baseline", *SHORT, "--out", "folder") == 0
-    assert shell("run", "price_war", *SHORT, "--seed", 5, "--out", "other") == 0
-    for name in ("torn", "short", "bare"):
-        shutil.copytree("folder", name)
-    Path("torn/labs.parquet").write_bytes(b"PAR1")
-    market_table = pd.read_parquet("short/market.parquet")
-    market_table.iloc[:-1].to_parquet("short/market.parquet")
-    manifest = json.loads(Path("bare/manifest.json").read_text())
-    Path("bare/manifest.json").write_text(json.dumps({k: v for k, v in manifest.items() if k != "scenario"}))
+    if "folder" in words:
+        damaged_folders(shell)
     Path("taken").mkdir()
     Path("taken/compare.csv").write_text("mine")
     before = sorted(Path().rglob("*"))
