@@ -596,6 +596,6 @@ def figures(value: float, digits: int, signed: bool = False) -> str:
 def first_words(found: FirstDifference | None) -> str:
     """The first number that differs, in words."""
     if found is None:
-        return "no recorded number differs: the runs are identical"
+        return "no recorded number differs: in these replications and quarters the runs are identical"
     more = f" and {len(found.numbers) - 3} more" if len(found.numbers) > 3 else ""
     return f"first recorded number to differ: {found.quarter}, {', '.join(found.numbers[:3])}{more}"
