@@ -9,22 +9,18 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
-from numpy.typing import NDArray
 
 from analysis import pages
+from analysis.paired import Floats, Read, column, difference, share, so_far, standard_error, table_column
 from sim.quarters import QUARTERS_PER_YEAR, quarter_label, quarter_number
 from sim.runs import run
 from sim.runs.results import Run
 from sim.scenario import load_scenario, shipped_scenarios
-
-Floats = NDArray[np.float64]
-Read = Callable[[Run], Floats]
 
 BASELINE = "baseline"
 QUARTERS = ("2028Q4", "2032Q4")
@@ -53,36 +49,10 @@ class Measure:
     digits: int = 0
 
 
-def share(lens: str, by: str, key: str, population: str = "enterprise") -> Read:
-    """Reads a share, 0-1."""
-    return lambda result: _grid(result, result.shares(lens=lens, by=by, population=population)[key].to_numpy())
-
-
-def column(name: str) -> Read:
-    """Reads a column of the market table."""
-    return lambda result: _grid(result, result.market[name].to_numpy())
-
-
 def private_funding(result: Run) -> Floats:
     """Private funding of all labs so far, the initial stock included, USD."""
-    table = result.funding
-    return _grid(result, (table["cumulative_open_usd"] + table["cumulative_closed_usd"]).to_numpy())
-
-
-def so_far(*kinds: str) -> Read:
-    """Reads how many events of these kinds there have been."""
-
-    def read(result: Run) -> Floats:
-        events = result.table("events")
-        happened = events[events["kind"].isin(kinds)].groupby(["replication", "quarter"]).size()
-        every = pd.MultiIndex.from_product([result.seeds, result.quarters])
-        return _grid(result, happened.reindex(every, fill_value=0).to_numpy()).cumsum(axis=1)
-
-    return read
-
-
-def _grid(result: Run, values: NDArray[np.generic]) -> Floats:
-    return values.astype(np.float64).reshape(len(result.seeds), len(result.quarters))
+    camps = (table_column("funding", f"cumulative_{camp}_usd")(result) for camp in ("open", "closed"))
+    return np.asarray(sum(camps))
 
 
 def _points(heading: str, read: Read) -> Measure:
@@ -101,19 +71,19 @@ def _count(heading: str, read: Read) -> Measure:
 
 
 MEASURES: dict[str, Measure] = {
-    "open": _points("open, deployments", share("deployments", "openness", "open")),
+    "open": _points("open, deployments", share("deployments", "openness", "open", "enterprise")),
     "open_spend": _points("open, API spend", share("api_spend", "openness", "open", "all")),
     "hhi": Measure("HHI", "points", column("hhi"), notable=50.0),
     "gap": Measure("gap", "Elo", column("gap_elo"), notable=10.0),
     "record": _per_cent("record training cost", "record_training_cost_usd"),
-    "self_hosted": _points("self-hosted, deployments", share("deployments", "mode", "self_hosted")),
+    "self_hosted": _points("self-hosted, deployments", share("deployments", "mode", "self_hosted", "enterprise")),
     "lag": Measure("gap", "months", column("gap_months"), notable=1.0, digits=1),
     "frontier": Measure("best closed model", "OOM", column("best_closed_oom"), notable=0.1, digits=2),
     "price": _per_cent("going price, customer-facing work", "going_price_customer_facing"),
     "spend": _per_cent("API spend", "api_spend_usd"),
     "leaders": _points("top three, API spend", column("cr3")),
-    "europe": _points("European labs, deployments", share("deployments", "region", "eu")),
-    "china": _points("Chinese labs, deployments", share("deployments", "region", "china")),
+    "europe": _points("European labs, deployments", share("deployments", "region", "eu", "enterprise")),
+    "china": _points("Chinese labs, deployments", share("deployments", "region", "china", "enterprise")),
     "labs": _count("active labs", column("active_labs")),
     "independent": _count("independent labs", column("independent_labs")),
     "exits": _count("exits and rescues so far", so_far("acquihire", "merger", "winddown", "restructuring")),
@@ -121,8 +91,7 @@ MEASURES: dict[str, Measure] = {
     "blocked": _count("deals blocked so far", so_far("blocked_merger")),
     "funding": Measure("private funding so far", "%", private_funding, notable=5.0, relative=True),
     "open_funding": _points(
-        "open labs, private funding so far",
-        lambda result: _grid(result, result.funding["open_share_of_private_funding"].to_numpy()),
+        "open labs, private funding so far", table_column("funding", "open_share_of_private_funding")
     ),
 }
 TABLES: tuple[tuple[str, ...], ...] = (
@@ -173,19 +142,19 @@ def paired_difference(scenario: Run, baseline: Run, measure: Measure, at: str) -
     if scenario.seeds != baseline.seeds:
         raise ThesesError(f"seeds {scenario.seeds} and {baseline.seeds} differ")
     ours, theirs = (trailing_year(measure.read(r), r.quarters, at) for r in (scenario, baseline))
-    return 100.0 * (ours / theirs - 1.0) if measure.relative else measure.scale * (ours - theirs)
+    return measure.scale * difference(ours, theirs, measure.relative)
 
 
-def is_clear(difference: Floats) -> bool:
+def is_clear(found: Floats) -> bool:
     """Whether the mean difference exceeds twice its standard error over the seeds."""
-    error = float(difference.std(ddof=1)) / np.sqrt(difference.size) if difference.size > 1 else 0.0
-    return bool(abs(difference.mean()) >= ERRORS * error)
+    error = float(standard_error(found)) if found.size > 1 else 0.0
+    return bool(abs(found.mean()) >= ERRORS * error)
 
 
-def verdict(difference: Floats, expected: int, notable: float) -> str:
+def verdict(found: Floats, expected: int, notable: float) -> str:
     """`yes` or `opposite` when the difference is clear and large enough to speak of, else `no`."""
-    towards = expected * float(difference.mean())
-    if not is_clear(difference) or abs(towards) < notable:
+    towards = expected * float(found.mean())
+    if not is_clear(found) or abs(towards) < notable:
         return "no"
     return "yes" if towards > 0.0 else "**opposite**"
 
@@ -193,11 +162,11 @@ def verdict(difference: Floats, expected: int, notable: float) -> str:
 # ---- as text ----
 
 
-def cell(difference: Floats, digits: int) -> str:
+def cell(found: Floats, digits: int) -> str:
     """Mean difference with its sign, in brackets when it is not clear."""
-    rounded = round(float(difference.mean()), digits)
+    rounded = round(float(found.mean()), digits)
     text = f"{rounded:+.{digits}f}" if rounded else f"{0.0:.{digits}f}"
-    return text if is_clear(difference) else f"({text})"
+    return text if is_clear(found) else f"({text})"
 
 
 def level(values: Floats, measure: Measure) -> str:
