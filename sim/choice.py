@@ -16,10 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim.economics.adoption import arrival_probability
+from sim.economics.commons import supplemented
 from sim.economics.costs import integrator_engaged, scale_of_fixed_cost
 from sim.economics.demand import cost_disutility
 from sim.markets.menu import API, EDGE, HOSTED, PRIVATE, SELF, Catalogue, Menu, self_run
-from sim.parameters import MODES, REGIONS, WORKLOADS, ModeParameters, Parameters
+from sim.parameters import MODES, REGIONS, WORKLOADS, Parameters
 from sim.population import EDGE_TYPE, NO_MODEL, Population
 from sim.quarters import DT
 
@@ -28,8 +29,9 @@ Single = NDArray[np.float32]
 Ints = NDArray[np.int64]
 
 UNAVAILABLE = -1e4  # utility of an offer that may not be chosen: its exponential is 0
+CONFIDENTIAL = WORKLOADS.index("confidential")
 LARGE_SEGMENTS = ("large", "large_regulated")
-WANTS = 7  # features that say what buyers care about
+WANTS = 9  # features that say what buyers care about
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,8 @@ class Conditions:
 
     `taste` (labs, enterprises) is the lasting taste for vendors less the dislike of depending on them; `peers`
     (segments, labs) shares of the segment's production workloads; `going_price` and the tasks' `other_cost` USD per
-    Mtok by type; `talent_gain` and `tooling` in 0-1; `budget_index` and `fixed_cost_index` relative to the first
+    Mtok by type; `talent_gain`, `tooling` and the `maturity` of the commons of open models in 0-1; `premium` of pay for
+    open-model skills, as a fraction; `budget_index` and `fixed_cost_index` relative to the first
     quarter.
     """
 
@@ -51,6 +54,8 @@ class Conditions:
     other_cost: Floats
     talent_gain: float
     tooling: float
+    premium: float
+    maturity: float
     budget_index: float
     fixed_cost_index: float
 
@@ -67,7 +72,8 @@ class OwnHosting:
     integrator: Floats
     edge: Floats
     up_front: Floats
-    burden: Floats  # 0-1, what talent, integrators and tooling leave of the operations burden
+    missing: Floats  # 0-1, talent that is missing after diffusion and an integrator's help
+    burden: Floats  # 0-1, what tooling leaves of it as a burden of operations
 
 
 def own_hosting(population: Population, rows: Ints, budget: Floats, seen: Conditions) -> OwnHosting:
@@ -76,8 +82,8 @@ def own_hosting(population: Population, rows: Ints, budget: Floats, seen: Condit
     h, d = p.hosting, p.demand
     scale = scale_of_fixed_cost(budget, h.fixed_cost_reference, h.fixed_cost_scale) * seen.fixed_cost_index
     talent = talent_of(population, rows, seen)
-    staff = h.operations_staff * (1.0 + h.skill_premium)
-    engaged = bool(integrator_engaged(staff, h.infrastructure, d.integrator_relief, d.integrator_fee))
+    staff = h.operations_staff * (1.0 + seen.premium)
+    engaged = integrator_helps(p, seen.premium)
     missing = (1.0 - talent) * (1.0 - d.integrator_relief * engaged)
     return OwnHosting(
         infrastructure=scale * h.infrastructure,
@@ -85,8 +91,16 @@ def own_hosting(population: Population, rows: Ints, budget: Floats, seen: Condit
         integrator=scale * (1.0 - talent) * engaged * d.integrator_fee * h.infrastructure,
         edge=scale * h.edge_integration,
         up_front=scale * h.up_front * (population.workloads.mode[rows] != SELF),
-        burden=np.maximum(0.0, missing - seen.tooling),
+        missing=missing,
+        burden=missing * (1.0 - seen.tooling),
     )
+
+
+def integrator_helps(p: Parameters, premium: float) -> bool:
+    """Whether buyers without talent engage an integrator, at this wage premium of open-model skills."""
+    staff, d = p.hosting.operations_staff * (1.0 + premium), p.demand
+    cheaper = integrator_engaged(staff, p.hosting.infrastructure, d.integrator_relief, d.integrator_fee)
+    return p.switches.integrators and bool(cheaper)
 
 
 def talent_of(population: Population, rows: Ints, seen: Conditions) -> Floats:
@@ -187,7 +201,7 @@ class _Buyers:
         change = np.float32(d.mode_switching_ratio) * leave
         features = np.empty((WANTS + _places(population) + menu.labs.size, rows.size), np.float32)
         wants, places, vendors = np.vsplit(features, (WANTS, WANTS + _places(population)))
-        _fill_wants(wants, population, rows, own.burden)
+        _fill_wants(wants, population, rows, own)
         _fill_places(places, population, rows, change)
         _fill_vendors(vendors, population, rows, menu, seen, leave)
         return cls(
@@ -208,17 +222,20 @@ def _by_segment(population: Population, rows: Ints, name: str) -> Single:
     return np.asarray(traits[population.workloads.segment[rows]])
 
 
-def _fill_wants(wants: Single, population: Population, rows: Ints, burden: Floats) -> None:
-    """What buyers care about: quality, cost, assurance, privacy, ease of operation, steadiness, openness."""
+def _fill_wants(wants: Single, population: Population, rows: Ints, own: OwnHosting) -> None:
+    """What buyers care about: quality, cost, assurance, privacy, whether data may leave, adapting weights, ease of
+    operation, steadiness, openness."""
     p, e = population.parameters, population.enterprises
     d, who = p.demand, population.workloads.enterprise[rows]
     wants[0] = 1.0
     wants[1] = d.price_sensitivity * _by_segment(population, rows, "price_sensitivity")
-    wants[2] = d.assurance * _by_segment(population, rows, "assurance")
-    wants[3] = d.privacy * e.privacy[who]
-    wants[4] = d.operations * burden
-    wants[5] = d.volatility * p.switches.volatility * _by_segment(population, rows, "risk_aversion")
-    wants[6] = e.taste[who] + d.strategic_open_lean * e.strategic[who]
+    wants[2] = p.weight("assurance") * _by_segment(population, rows, "assurance")
+    wants[3] = p.weight("privacy") * e.privacy[who]
+    wants[4] = p.switches.air_gap * (e.privacy[who] > d.air_gap)
+    wants[5] = p.weight("customisation") * (1.0 - d.tuning_skill * p.switches.fine_tuning * own.missing)
+    wants[6] = p.weight("operations") * own.burden
+    wants[7] = p.weight("volatility") * _by_segment(population, rows, "risk_aversion")
+    wants[8] = e.taste[who] + p.weight("strategic_open_lean") * e.strategic[who]
 
 
 def _places(population: Population) -> int:
@@ -285,14 +302,18 @@ def _type_attributes(population: Population, menu: Menu, seen: Conditions) -> Fl
     """
     p, c, model, mode = population.parameters, menu.catalogue, menu.model, menu.mode
     modes, works = [p.modes[name] for name in MODES], [p.workloads[name] for name in WORKLOADS]
-    other = seen.other_cost[:, None]
+    other, is_open, exposure = seen.other_cost[:, None], c.is_open[model], _of(modes, "exposure")[mode]
     cost = cost_disutility(c.unit_cost[:, model, mode], other, seen.going_price[:, None] + other)
+    confidential = np.arange(len(WORKLOADS)) == CONFIDENTIAL
+    adapted = 1.0 + p.commons.customisation * seen.maturity
     return np.stack(
         (
             _common_utility(population, menu, seen),
             -np.where(self_run(mode), 0.0, cost),
-            _of(works, "error_cost")[:, None] * accountability(modes, mode, c.is_open[model]),
-            -_of(works, "privacy")[:, None] * _of(modes, "exposure")[mode],
+            _of(works, "error_cost")[:, None] * accountability(p, mode, is_open, seen.maturity),
+            -_of(works, "privacy")[:, None] * exposure,
+            UNAVAILABLE * confidential[:, None] * (exposure > 0.0),
+            _of(works, "customisation")[:, None] * is_open * adapted,
         )
     )
 
@@ -306,9 +327,14 @@ def _common_attributes(population: Population, menu: Menu, seen: Conditions) -> 
     distrust = np.array([[region.distrust.get(home, 0.0) for home in REGIONS] for region in regions])
     speaks = np.array([[region.language.get(home, 0.0) for home in REGIONS] for region in regions]) * p.switches.origin
     banned = np.array([[region.banned.get(home, False) for home in REGIONS] for region in regions])
-    liked = d.language_fit * speaks[:, origin] + d.transparency * _of(regions, "transparency")[:, None] * is_open
-    follow = d.peers * p.switches.peers * _of(population.segments, "peers")[:, None] * seen.peers[:, menu.lab]
+    spoken = speaks[:, origin]
+    fit = np.where(is_open, supplemented(spoken, p.commons.language * p.switches.origin, seen.maturity), spoken)
+    inspected = p.weight("transparency") * is_open
+    liked = d.language_fit * fit + inspected * _of(regions, "transparency")[:, None]
+    follow = p.weight("peers") * _of(population.segments, "peers")[:, None] * seen.peers[:, menu.lab]
     is_large = np.array([name in LARGE_SEGMENTS for name in population.segment_names])[:, None]
+    threshold, risk = d.licence_threshold * c.threshold[menu.model], d.legal_risk * is_open
+    legal = threshold * is_large + risk * _of(population.segments, "assurance")[:, None]
     return np.vstack(
         (
             -_of(modes, "operations")[mode],
@@ -316,7 +342,7 @@ def _common_attributes(population: Population, menu: Menu, seen: Conditions) -> 
             is_open,
             -distrust[:, origin] * np.where(self_run(mode), d.in_house_distrust, 1.0),
             np.where(banned[:, origin], UNAVAILABLE, liked),
-            follow - d.licence_threshold * c.threshold[menu.model] * is_large,
+            follow - p.switches.licence_risk * legal + inspected * _of(population.segments, "transparency")[:, None],
             mode == np.arange(len(MODES))[:, None],
             menu.lab == menu.labs[:, None],
         )
@@ -331,19 +357,25 @@ def _common_utility(population: Population, menu: Menu, seen: Conditions) -> Flo
     modes = [p.modes[name] for name in MODES]
     is_open = c.is_open[model]
     first_party = (mode == API) | (mode == PRIVATE)
-    base, value, customisation, latency = (
-        _of(works, name)[:, None] for name in ("base", "value", "customisation", "latency")
-    )
+    base, value, latency = (_of(works, name)[:, None] for name in ("base", "value", "latency"))
     shared = base + value * c.quality[:, model]
-    shared = shared + (d.customisation * customisation + d.stability) * is_open
-    shared = shared + d.control * _of(modes, "control")[mode] - d.latency * latency * _of(modes, "remote")[mode]
+    shared = shared + p.weight("stability") * is_open
+    shared = (
+        shared
+        + p.weight("control") * _of(modes, "control")[mode]
+        - p.weight("latency") * latency * _of(modes, "remote")[mode]
+    )
     shared = shared + seen.brand[lab] * s.brand
-    return np.asarray(shared + d.interface * seen.seats[lab] * first_party * s.interface)
+    return np.asarray(shared + p.weight("interface") * seen.seats[lab] * first_party)
 
 
-def accountability(modes: list[ModeParameters], mode: Ints, is_open: NDArray[np.bool_]) -> Floats:
-    """How far a vendor answers for errors, 0-1; open weights at their developer's API count as at any host."""
-    return np.asarray(_of(modes, "accountability")[np.where(is_open & (mode == API), HOSTED, mode)])
+def accountability(p: Parameters, mode: Ints, is_open: NDArray[np.bool_], maturity: float) -> Floats:
+    """How far somebody answers for errors, 0-1; open weights at their developer's API count as at any host.
+
+    A mature commons tests, governs and repairs what no vendor answers for.
+    """
+    answers = _of([p.modes[name] for name in MODES], "accountability")[np.where(is_open & (mode == API), HOSTED, mode)]
+    return np.where(is_open, supplemented(answers, p.commons.assurance, maturity), answers)
 
 
 def _of(things: Sequence[object], name: str) -> Floats:

@@ -60,11 +60,11 @@ class Frontier:
         """Capability of the best model served for at least `delay` quarters; -inf when there is none."""
         return max((q for born, q in self.past if quarter - born >= delay), default=float("-inf"))
 
-    def publish(self, quarter: int, parameters: Parameters, open_flagships: int) -> None:
+    def publish(self, quarter: int, parameters: Parameters, open_flagships: int, common_work: float = 1.0) -> None:
         """A quarter's growth of public knowledge: open releases come of age, the community adds its part.
 
         Each open release lifts K by part of what it knows more; the community works at full rate when five or more
-        open flagships are there to work on.
+        open flagships are there to work on, faster the more use them (`common_work`).
         """
         t, s = parameters.technology, parameters.switches
         if not s.public_knowledge:
@@ -73,7 +73,8 @@ class Frontier:
             self.public_knowledge += t.public_absorption * max(0.0, knowledge - self.public_knowledge)
         self.waiting = [entry for entry in self.waiting if entry[0] > quarter]
         if s.community:
-            self.public_knowledge += t.community_knowledge_rate * min(1.0, open_flagships / COMMUNITY_FULL) * DT
+            busy = min(1.0, open_flagships / COMMUNITY_FULL)
+            self.public_knowledge += t.community_knowledge_rate * common_work * busy * DT
 
     def lag_months(self, quarter: int, open_capability: float) -> float:
         """Months since the first closed model that had what the best open one has at the quarter's end.

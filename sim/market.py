@@ -15,6 +15,7 @@ from sim.agents.openness import licence_event, licence_for, say_licence
 from sim.agents.strategy import reconsider, target_run
 from sim.audit import IdentityResidual, require_identities
 from sim.choice import Conditions, choose, upgrades
+from sim.commons import Commons
 from sim.economics.adoption import bass_step
 from sim.economics.technology import knowledge_step
 from sim.equity import Register
@@ -71,6 +72,8 @@ class Market(mesa.Model):
             raise ValueError(f"until {until} is before the first quarter {self.parameters.run.first_quarter}")
         self.trends = Trends.at_start(self.parameters)
         self.frontier = Frontier.at_start(self.parameters)
+        self.commons = Commons()
+        self.open_use = self.parameters.commons.reference_share
         self._build_agents(enterprises or self.parameters.run.enterprises)
         self._build_accounts()
         self._build_records()
@@ -207,7 +210,8 @@ class Market(mesa.Model):
         self._bind_licences()
         if self.quarter == self.first_quarter:
             return
-        self.trends.advance(self.parameters)
+        self.commons.advance(self.parameters, self.open_use)
+        self.trends.advance(self.parameters, self.commons.pace)
         growth = np.array([self.parameters.workloads[name].threshold_growth for name in WORKLOADS])
         self.theta = self.theta + growth * DT
         for model in self._served():
@@ -267,7 +271,7 @@ class Market(mesa.Model):
         for lab, knowledge in zip(working, learned, strict=True):
             lab.knowledge = float(knowledge)
         flagships = sum(m.is_open and m.tier == "flagship" and not m.superseded for m in self._served())
-        self.frontier.publish(self.quarter, self.parameters, flagships)
+        self.frontier.publish(self.quarter, self.parameters, flagships, self.commons.pace)
 
     def labs_release_and_retire(self) -> None:
         """Founders of the quarter enter, finished runs become models, old models go."""
@@ -328,7 +332,19 @@ class Market(mesa.Model):
         used = {m.id for m, n in zip(self.catalogue.models, users, strict=True) if n}
         life = self.parameters.technology.closed_life
         for lab in self.roster:
-            lab.models = [m for m in lab.models if not (m.superseded and self._ended(m, life, used))]
+            going = [m for m in lab.models if m.superseded and self._ended(m, life, used)]
+            if going:
+                self._note_withdrawal(lab, going, users)
+                lab.models = [m for m in lab.models if m not in going]
+
+    def _note_withdrawal(self, lab: Lab, going: list[ReleasedModel], users: Ints) -> None:
+        """Users who lose their model remember it as they do a price change: by the part of the lab's users they are."""
+        if self.parameters.switches.withdrawals:
+            by_model = dict(zip((m.id for m in self.catalogue.models), users.tolist(), strict=True))
+            everyone = sum(by_model.get(m.id, 0) for m in lab.models)
+            if everyone:
+                lost = sum(by_model.get(m.id, 0) for m in going) / everyone
+                lab.volatility += self.parameters.demand.withdrawal * lost
 
     def _ended(self, model: ReleasedModel, life: int, used: set[int]) -> bool:
         """Whether a superseded model goes: closed and past its life, or run by nobody."""
@@ -463,6 +479,8 @@ class Market(mesa.Model):
             other_cost=self.other_cost * self.trends.other_cost,
             talent_gain=self.trends.talent_gain,
             tooling=self.trends.tooling,
+            premium=self.trends.skill_premium(self.parameters),
+            maturity=self.commons.maturity,
             budget_index=self.trends.budget,
             fixed_cost_index=self.trends.fixed_cost,
         )
@@ -506,6 +524,8 @@ class Market(mesa.Model):
         weight = np.where(usage.production, usage.weight, 0.0)
         counts = np.bincount(w.segment[usage.row].astype(np.int64) * labs + lab, weight, segments * labs)
         counts = counts.reshape(segments, labs)
+        used = float(weight.sum())
+        self.open_use = float((weight * self.catalogue.is_open[usage.model]).sum()) / used if used > 0.0 else 0.0
         whole = np.cumsum(counts, axis=1)[:, -1:]  # in order of labs: one more empty lab must not move the last bit
         self.peers = counts / np.where(whole > 0.0, whole, 1.0)
         self.standing = self._standing(lab)
@@ -514,14 +534,16 @@ class Market(mesa.Model):
     def _standing(self, lab: Ints) -> NDArray[np.float32]:
         """Lasting tastes less the dislike of depending on one vendor, logit, shape (labs, enterprises).
 
-        `lab` is whose model each entry of the usage runs. Nobody depends on the community.
+        `lab` is whose model each entry of the usage runs. Weights that can be taken elsewhere tie a buyer less; nobody
+        depends on the community.
         """
         usage, count = self.usage, self.population.enterprises.count
         sold = np.flatnonzero(lab < len(self.roster))
         buyer, spend = usage.enterprise[sold], usage.spend[sold]
         total = np.bincount(buyer, spend, count)
-        dislike = self.parameters.demand.dependence * self.parameters.switches.dependence
-        cost = dislike * spend / np.where(total > 0.0, total, 1.0)[buyer]
+        dislike = self.parameters.weight("dependence")
+        tied = np.where(self.catalogue.is_open[usage.model[sold]], self.parameters.demand.open_dependence, 1.0)
+        cost = dislike * tied * spend / np.where(total > 0.0, total, 1.0)[buyer]
         standing = self.tastes.copy()
         np.subtract.at(standing, (lab[sold], buyer), cost.astype(np.float32))
         return standing

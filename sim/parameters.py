@@ -105,6 +105,14 @@ class Switches(Section):
     brand: bool = choice("brand stocks move choices, and are moved by quality, safety and distribution")
     interface: bool = choice("a lab's application seats pull its models into the enterprise")
     dependence: bool = choice("buyers avoid putting all spending at one vendor")
+    assurance: bool = choice("buyers want a vendor who answers for errors")
+    privacy: bool = choice("buyers mind that data leave their house")
+    operations: bool = choice("running models oneself is a burden without talent and tooling")
+    customisation: bool = choice("weights in hand can be adapted")
+    control: bool = choice("models run in house can be audited and cut off from the world")
+    stability: bool = choice("weights in hand can be pinned")
+    latency: bool = choice("remote models answer late")
+    strategic_open_lean: bool = choice("buyers who see AI as their advantage lean to open weights")
     origin: bool = choice("distrust between regions, language fit")
     volatility: bool = choice("risk-averse buyers mind changing prices, behaviour and limits")
     upgrades: bool = choice("a newer model of the same lab may be taken at any time at no switching cost")
@@ -113,6 +121,13 @@ class Switches(Section):
     budget_growth: bool = choice("budgets per workload grow at a falling rate")
     usage_elasticity: bool = choice("cheaper tokens are used more by the same workload")
     diffusion: bool = choice("talent and tooling spread")
+    commons: bool = choice("users of open weights test, adapt and teach for each other: quality, tooling, knowledge")
+    integrators: bool = choice("integrators supply missing talent to buyers who run open weights, at a price")
+    fine_tuning: bool = choice("adapting open weights takes talent; off: everybody has all of the benefit")
+    air_gap: bool = choice("confidential data of the most careful buyers may not leave their house")
+    transparency: bool = choice("rules and tastes of regions and public bodies for models that can be inspected")
+    licence_risk: bool = choice("licences with thresholds and unclear rights in training data put off buyers")
+    withdrawals: bool = choice("buyers hold it against a lab when it withdraws models that are in use")
     seats: bool = choice("consumer and employee subscriptions")
     cloud_resale: bool = choice("part of API sales goes through clouds that keep a cut")
     services: bool = choice("services sold on open models; hosts share revenue with the developer")
@@ -239,6 +254,11 @@ class Demand(Section):
     )
     transparency: float = number("logit", "weight of a region's preference for inspectable weights", 0.0, 20.0)
     licence_threshold: float = number("logit", "cost to large buyers of a licence with a user threshold", 0.0, 20.0)
+    legal_risk: float = number("logit", "cost of open weights without indemnity, x the wish for assurance", 0.0, 20.0)
+    withdrawal: float = number("x", "volatility that a lab adds when all its users lose their model at once", 0.0, 20.0)
+    open_dependence: float = number("-", "part of dependence that is felt towards open weights", 0.0, 1.0)
+    tuning_skill: float = number("-", "part of the benefit of adapting weights that takes talent", 0.0, 1.0)
+    air_gap: float = number("-", "privacy need above which confidential data may not leave the house", 0.0, 1.0)
     taste_openness: float = number("logit", "standard deviation of the lasting taste for openness", 0.0, 10.0)
     taste_vendor: float = number("logit", "standard deviation of the lasting taste for a vendor", 0.0, 10.0)
     strategic_open_lean: float = number(
@@ -523,6 +543,7 @@ class SegmentParameters(Section):
     contract: int = number("quarters", "contract length in production", 1, 40)
     regions: dict[Region, Fraction] = number("-", "share of the segment's enterprises in each region")
     mix: dict[WorkloadType, Fraction] = number("-", "share of each type among its production workloads")
+    transparency: float = number("x", "how much it wants models that can be inspected", 0.0, 10.0, default=0.0)
 
     @model_validator(mode="after")
     def _consistent(self) -> SegmentParameters:
@@ -664,6 +685,17 @@ class InstalledBase(Section):
         return self
 
 
+class CommonsParameters(Section):
+    """What users of open weights build for each other."""
+
+    maturing: float = number("per year", "rate at which the commons matures at the reference use", 0.0, 5.0)
+    reference_share: float = number("-", "open part of deployments at which these rates hold", 0.001, 1.0)
+    feedback: float = number("-", "elasticity of common tooling and knowledge to use", 0.0, 2.0)
+    assurance: float = number("-", "missing accountability of open modes that a mature commons supplies", 0.0, 1.0)
+    customisation: float = number("-", "what ready adapted versions add to the worth of adapting", 0.0, 5.0)
+    language: float = number("-", "missing fit of languages that adapted versions supply", 0.0, 1.0)
+
+
 class CommunityParameters(Section):
     """Old open weights that no lab earns on (BERT, GPT-J, BLOOM and their kin)."""
 
@@ -707,6 +739,7 @@ class Parameters(Section):
     release: ReleaseChoice
     control: Control
     founding: Founding
+    commons: CommonsParameters
     community: CommunityParameters
     installed_base: InstalledBase
     workloads: dict[WorkloadType, WorkloadParameters]
@@ -716,6 +749,10 @@ class Parameters(Section):
     labs: dict[Identifier, LabParameters]
     investors: dict[Identifier, InvestorParameters]
     shocks: list[Shock] = choice("dated changes", default=[])
+
+    def weight(self, name: str) -> float:
+        """What buyers give to a term of `demand` that has a switch of the same name; 0 where that is off."""
+        return float(getattr(self.demand, name) * getattr(self.switches, name))
 
     @model_validator(mode="after")
     def _references(self) -> Parameters:

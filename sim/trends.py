@@ -44,8 +44,8 @@ class Trends:
             tooling=p.demand.tooling_initial,
         )
 
-    def advance(self, p: Parameters) -> None:
-        """Move every trend by a quarter at today's rates."""
+    def advance(self, p: Parameters, common_work: float = 1.0) -> None:
+        """Move every trend by a quarter at today's rates; `common_work` scales what users of open weights build."""
         t, d = p.technology, p.demand
         self.training_cost = math.exp(float(trend_cost(math.log(self.training_cost), t.training_cost_growth, DT)))
         self.research_reference *= t.research_difficulty_growth**DT
@@ -59,12 +59,16 @@ class Trends:
         self.parent_cap *= p.funding.parent_cap_growth**DT
         if p.switches.diffusion:
             self.talent_gain += (1.0 - self.talent_gain) * -math.expm1(-d.talent_growth * DT)
-            self.tooling += (1.0 - self.tooling) * -math.expm1(-d.tooling_growth * DT)
+            self.tooling += (1.0 - self.tooling) * -math.expm1(-d.tooling_growth * common_work * DT)
         if p.switches.budget_growth:
             self.budget *= math.exp(self._fading(d.budget_growth, d.budget_growth_decay, d.budget_growth_floor) * DT)
         s = p.seats
         self.seat_market *= math.exp(self._fading(s.growth_initial, s.growth_decay, s.growth_floor) * DT)
         self.years += DT
+
+    def skill_premium(self, p: Parameters) -> float:
+        """What skills in open models earn beyond others, as a fraction: it fades as they spread, and rises with pay."""
+        return p.hosting.skill_premium * (1.0 - self.talent_gain) * self.wage / self.deflator
 
     def _fading(self, first: float, decay: float, floor: float) -> float:
         """Mean log growth over the coming quarter of a rate that fades exponentially to a floor, per year."""

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 import mesa
 
-from sim.choice import LARGE_SEGMENTS, UNAVAILABLE, Conditions, nest_parameter
+from sim.choice import CONFIDENTIAL, LARGE_SEGMENTS, UNAVAILABLE, Conditions, nest_parameter
+from sim.economics.commons import supplemented
 from sim.economics.costs import integrator_engaged, scale_of_fixed_cost, self_hosted_cost
 from sim.economics.demand import cost_disutility
 from sim.markets.menu import API, EDGE, HOSTED, PRIVATE, SELF, Menu
@@ -112,7 +113,7 @@ class Enterprise(mesa.Agent):
         scale = seen.fixed_cost_index * float(scale_of_fixed_cost(budget, h.fixed_cost_reference, h.fixed_cost_scale))
         if mode == EDGE:
             return posted + scale * h.edge_integration / volume
-        fee = self.model.parameters.demand.integrator_fee * h.infrastructure * self._integrator()
+        fee = self.model.parameters.demand.integrator_fee * h.infrastructure * self._integrator(seen)
         fee *= 1.0 - self._talent(seen)
         w = self.model.population.workloads
         years = (self.model.parameters.demand.pilot_contract if w.stage[row] == PILOT else self.traits.contract) * DT
@@ -123,7 +124,7 @@ class Enterprise(mesa.Agent):
                 h.utilisation,
                 scale * (h.infrastructure + fee + invested),
                 scale * h.operations_staff,
-                h.skill_premium,
+                seen.premium,
                 1.0 - self._missing(seen),
                 volume,
             )
@@ -137,15 +138,22 @@ class Enterprise(mesa.Agent):
         home, origin = self._home(), REGIONS[c.region[m]]
         worth = float(seen.taste[lab, self.index])
         worth += float(seen.brand[lab]) * s.brand
-        worth += d.interface * float(seen.seats[lab]) * (mode in (API, PRIVATE)) * s.interface
-        worth += d.peers * traits.peers * float(seen.peers[self._segment, lab]) * s.peers
-        worth -= d.licence_threshold * bool(c.threshold[m]) * (self.segment in LARGE_SEGMENTS)
+        worth += p.weight("interface") * float(seen.seats[lab]) * (mode in (API, PRIVATE))
+        worth += p.weight("peers") * traits.peers * float(seen.peers[self._segment, lab])
+        if s.licence_risk:
+            worth -= d.licence_threshold * bool(c.threshold[m]) * (self.segment in LARGE_SEGMENTS)
+            worth -= d.legal_risk * traits.assurance * bool(c.is_open[m])
         if s.origin:
             remains = d.in_house_distrust if mode in (SELF, EDGE) else 1.0
             worth -= d.origin_distrust * traits.distrust * home.distrust.get(origin, 0.0) * remains
         if home.banned.get(origin, False):
             return worth + UNAVAILABLE
-        return worth + d.language_fit * home.language.get(origin, 0.0) * s.origin
+        if not s.origin:
+            return worth
+        fit = home.language.get(origin, 0.0)
+        if c.is_open[m]:
+            fit = float(supplemented(fit, p.commons.language, seen.maturity))
+        return worth + d.language_fit * fit
 
     def _mode_terms(self, row: int, offer: int, menu: Menu, seen: Conditions) -> float:
         """How it is run: accountability, privacy, operations, volatility, latency, control; and what weights allow."""
@@ -154,16 +162,21 @@ class Enterprise(mesa.Agent):
         way, lab = self._mode(mode), int(menu.lab[offer])
         is_open = bool(menu.catalogue.is_open[menu.model[offer]])
         answers = self._mode(HOSTED if is_open and mode == API else mode).accountability
-        worth = d.assurance * traits.assurance * work.error_cost * answers
-        worth -= d.privacy * float(e.privacy[self.index]) * work.privacy * way.exposure
-        worth -= d.operations * max(0.0, self._missing(seen) - seen.tooling) * way.operations
-        if p.switches.volatility:
-            worth -= d.volatility * traits.risk_aversion * way.volatility * (1.0 + float(seen.volatility[lab]))
-        worth += d.control * way.control - d.latency * work.latency * way.remote
+        if is_open:
+            answers = float(supplemented(answers, p.commons.assurance, seen.maturity))
+        worth = p.weight("assurance") * traits.assurance * work.error_cost * answers
+        worth -= p.weight("privacy") * float(e.privacy[self.index]) * work.privacy * way.exposure
+        if p.switches.air_gap and self._kind(row) == CONFIDENTIAL and way.exposure > 0.0:
+            worth += UNAVAILABLE * (float(e.privacy[self.index]) > d.air_gap)
+        worth -= p.weight("operations") * self._missing(seen) * (1.0 - seen.tooling) * way.operations
+        worth -= p.weight("volatility") * traits.risk_aversion * way.volatility * (1.0 + float(seen.volatility[lab]))
+        worth += p.weight("control") * way.control - p.weight("latency") * work.latency * way.remote
         if not is_open:
             return worth
-        worth += d.customisation * work.customisation + d.stability + d.transparency * self._home().transparency
-        return worth + float(e.taste[self.index]) + d.strategic_open_lean * bool(e.strategic[self.index])
+        able = 1.0 - d.tuning_skill * p.switches.fine_tuning * self._missing(seen)
+        worth += p.weight("customisation") * work.customisation * able * (1.0 + p.commons.customisation * seen.maturity)
+        worth += p.weight("stability") + p.weight("transparency") * (self._home().transparency + traits.transparency)
+        return worth + float(e.taste[self.index]) + p.weight("strategic_open_lean") * bool(e.strategic[self.index])
 
     def _switching(self, row: int, offer: int, menu: Menu, switching: float) -> float:
         """Cost of leaving the incumbent lab, and of leaving the incumbent mode."""
@@ -189,15 +202,16 @@ class Enterprise(mesa.Agent):
         born = float(self.model.population.enterprises.talent[self.index])
         return born + (1.0 - born) * seen.talent_gain
 
-    def _integrator(self) -> bool:
+    def _integrator(self, seen: Conditions) -> bool:
         """Whether it has an integrator run its weights."""
-        h, d = self.model.parameters.hosting, self.model.parameters.demand
-        staff = h.operations_staff * (1.0 + h.skill_premium)
-        return bool(integrator_engaged(staff, h.infrastructure, d.integrator_relief, d.integrator_fee))
+        p = self.model.parameters
+        staff, d = p.hosting.operations_staff * (1.0 + seen.premium), p.demand
+        cheaper = integrator_engaged(staff, p.hosting.infrastructure, d.integrator_relief, d.integrator_fee)
+        return p.switches.integrators and bool(cheaper)
 
     def _missing(self, seen: Conditions) -> float:
         """Talent that is missing after diffusion and an integrator's help, 0-1."""
-        relief = self.model.parameters.demand.integrator_relief if self._integrator() else 0.0
+        relief = self.model.parameters.demand.integrator_relief if self._integrator(seen) else 0.0
         return (1.0 - self._talent(seen)) * (1.0 - relief)
 
     def _home(self) -> RegionParameters:
