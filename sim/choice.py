@@ -352,19 +352,15 @@ def _common_attributes(population: Population, menu: Menu, seen: Conditions) -> 
 def _common_utility(population: Population, menu: Menu, seen: Conditions) -> Floats:
     """The part of the offers' utility (types, offers) that all buyers of a type share."""
     p = population.parameters
-    d, s, works = p.demand, p.switches, [p.workloads[name] for name in WORKLOADS]
+    s, works = p.switches, [p.workloads[name] for name in WORKLOADS]
     c, model, mode, lab = menu.catalogue, menu.model, menu.mode, menu.lab
     modes = [p.modes[name] for name in MODES]
     is_open = c.is_open[model]
     first_party = (mode == API) | (mode == PRIVATE)
     base, value, latency = (_of(works, name)[:, None] for name in ("base", "value", "latency"))
     shared = base + value * c.quality[:, model]
-    shared = shared + p.weight("stability") * is_open
-    shared = (
-        shared
-        + p.weight("control") * _of(modes, "control")[mode]
-        - p.weight("latency") * latency * _of(modes, "remote")[mode]
-    )
+    shared = shared + p.weight("stability") * is_open + p.weight("control") * _of(modes, "control")[mode]
+    shared = shared - p.weight("latency") * latency * _of(modes, "remote")[mode]
     shared = shared + seen.brand[lab] * s.brand
     return np.asarray(shared + p.weight("interface") * seen.seats[lab] * first_party)
 

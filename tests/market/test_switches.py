@@ -39,6 +39,7 @@ RESTLESS = put("strategy", giving_up_rate=5.0)  # founders who soon look for a b
 WORLD: dict[str, Edit] = {
     "exogenous_rounds": DATED,
     "giving_up": RESTLESS,
+    "withdrawals": put("technology", closed_life=2),
     "merger_review": both(
         RESTLESS, put_each("regions", merger_level=0.0, merger_change=0.0, merger_share=0.0, failing_firm=False)
     ),
