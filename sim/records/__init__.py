@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from operator import itemgetter
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -431,14 +431,29 @@ def frame(table: str, rows: Sequence[tuple[Any, ...]]) -> pd.DataFrame:
     return _framed(table, [list(content) for content in values])
 
 
-def _stacked(table: str, pieces: Sequence[tuple[NDArray[Any], ...]]) -> pd.DataFrame:
+class Words(NamedTuple):
+    """A column of text in which few words come again and again: positions in `words` (the same for all quarters)."""
+
+    codes: NDArray[np.integer]
+    words: Sequence[str]
+
+
+def _stacked(table: str, pieces: Sequence[tuple[NDArray[np.float64] | Words, ...]]) -> pd.DataFrame:
     """Pieces of columns, one under the other, as a data frame like that of `frame`."""
     if not pieces:
         return frame(table, [])
-    return _framed(table, [np.concatenate(column) for column in zip(*pieces, strict=True)])
+    return _framed(table, [_joined(column) for column in zip(*pieces, strict=True)])
 
 
-def _framed(table: str, values: Sequence[list[Any] | NDArray[Any]]) -> pd.DataFrame:
+def _joined(pieces: Sequence[NDArray[np.float64] | Words]) -> Any:
+    codes = [piece.codes for piece in pieces if isinstance(piece, Words)]
+    if not codes:
+        return np.concatenate([piece for piece in pieces if not isinstance(piece, Words)])
+    words: Any = pd.array(list(pieces[0][1]), dtype="str")
+    return words.take(np.concatenate(codes))
+
+
+def _framed(table: str, values: Sequence[Any]) -> pd.DataFrame:
     typed = zip(COLUMNS[table], values, strict=True)
     return pd.DataFrame({column.name: pd.Series(content, dtype=_DTYPES[column.kind]) for column, content in typed})
 
@@ -456,7 +471,9 @@ class Records:
         self._rows: dict[str, list[tuple[Any, ...]]] = {
             table: [] for table in COLUMNS if table not in ("shares", *kept_in_columns)
         }
-        self._columns: dict[str, list[tuple[NDArray[Any], ...]]] = {table: [] for table in kept_in_columns}
+        self._columns: dict[str, list[tuple[NDArray[np.float64] | Words, ...]]] = {
+            table: [] for table in kept_in_columns
+        }
         self._shares = np.full((len(self.quarters), len(POPULATIONS), len(LENSES), len(keys)), np.nan)
         self._recorded = 0
 
@@ -476,7 +493,7 @@ class Records:
         """Record a row of another table. Raises KeyError naming a missing or unknown column."""
         self._rows[table].append(_row(table, row))
 
-    def columns(self, table: str, columns: Mapping[str, NDArray[Any]]) -> None:
+    def columns(self, table: str, columns: Mapping[str, NDArray[np.float64] | Words]) -> None:
         """Record many rows, given as equally long columns. Raises KeyError naming a missing or unknown column."""
         self._columns[table].append(_row(table, columns))
 

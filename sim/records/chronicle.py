@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -16,6 +17,7 @@ from sim.markets.model_market import Usage
 from sim.measures import leader_changes, noticeable_lag, price_volatility, transitions
 from sim.parameters import COMMUNITY, MODES, WORKLOADS
 from sim.quarters import DT, decimal_year
+from sim.records import Words
 from sim.records.flows import BUYERS, Backing, Columns, flows_of
 
 if TYPE_CHECKING:
@@ -25,6 +27,7 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 NONE = "none"  # runs no model in production
+CAMPS = ("closed", "open")
 STAGES = 2  # in production or not: the last bit of a post
 BULK = WORKLOADS.index("bulk")
 
@@ -97,8 +100,8 @@ class Chronicle:
     leaders: list[str | None]
     derivatives: Floats
     backing: Backing
-    parties: NDArray[np.object_]
-    accounts: NDArray[np.object_]
+    parties: tuple[str, ...]
+    accounts: tuple[str, ...]
 
     @classmethod
     def of(cls, market: Market) -> Chronicle:
@@ -117,8 +120,8 @@ class Chronicle:
             leaders=[],
             derivatives=np.zeros(len(names)),
             backing=Backing.of(len(known) + 1, backers, [lab.account for lab in market.roster]),
-            parties=np.array([name for name in names for _ in range(2)] + [NONE], object),
-            accounts=np.array([*sorted(known, key=lambda name: known[name]), BUYERS], object),
+            parties=(*(name for name in names for _ in CAMPS), NONE),
+            accounts=(*sorted(known, key=lambda name: known[name]), BUYERS),
         )
 
     def write(self, market: Market) -> News:
@@ -130,7 +133,7 @@ class Chronicle:
         strata = stick.stratum, stick.counted.shape[1]
         moved = (before ^ now) >= STAGES  # another model or mode, whatever the stage: the last bit
         pulls = pulls_of(usage, c, moved, strata, market.quarter, p)
-        flows = flows_of(market.journal.books(market.quarter).batches, self.accounts.size)
+        flows = flows_of(market.journal.books(market.quarter).batches, len(self.accounts))
         by_lab = np.asarray(np.bincount(c.lab, pulls.by_model.sum(axis=0), self.derivatives.size), np.float64)
         self.derivatives = derivative_stock(self.derivatives, by_lab, p.derivatives_per_pull, p.derivative_life, DT)
         circular, share = self.backing.come_round(flows)
@@ -138,10 +141,8 @@ class Chronicle:
         columns |= {"circular_money_usd": circular, "circular_share": share}
         columns |= {"downloads": float(np.cumsum(by_lab)[-1]), "derivatives": float(np.cumsum(self.derivatives)[-1])}
         switches = switches_of((self.posts, posts), (before, now), usage, w.weight)
-        tables = {
-            "switches": switches.table(market.label, self.parties),
-            "flows": flows.table(market.label, self.accounts),
-        }
+        label = Words(np.array([market.quarter - market.first_quarter]), market.records.quarters)
+        tables = {"switches": switches.table(label, self.parties), "flows": flows.table(label, self.accounts)}
         self.posts, self.trade = posts, trade
         each = {"downloads": by_lab.tolist(), "derivatives": self.derivatives.tolist()}
         return News(pulls, columns, each, tables)
@@ -201,15 +202,15 @@ class Switches(NamedTuple):
     sold: Floats
     spend: Floats
 
-    def table(self, quarter: str, parties: NDArray[np.object_]) -> Columns:
-        """Columns of the table `switches`; `parties` are the names by position."""
-        camp = np.array(["closed", "open"] * (parties.size // 2) + [NONE], object)
+    def table(self, quarter: Words, parties: Sequence[str]) -> Columns:
+        """Columns of the table `switches`; `quarter` is one word, `parties` are the names by position."""
+        camps = (*CAMPS * (len(parties) // len(CAMPS)), NONE)
         return {
-            "quarter": np.full(self.before.size, quarter, object),
-            "from": parties[self.before],
-            "from_openness": camp[self.before],
-            "to": parties[self.after],
-            "to_openness": camp[self.after],
+            "quarter": Words(quarter.codes.repeat(self.before.size), quarter.words),
+            "from": Words(self.before, parties),
+            "from_openness": Words(self.before, camps),
+            "to": Words(self.after, parties),
+            "to_openness": Words(self.after, camps),
             "workloads": self.workloads,
             "sold": self.sold,
             "spend_usd": self.spend,

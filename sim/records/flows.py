@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sim.journal import CODE, PURPOSES, Batch, Ledger
 from sim.measures import returned_cash
+from sim.records import Words
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Flags = NDArray[np.bool_]
-Columns = dict[str, NDArray[Any]]
+Columns = dict[str, NDArray[np.float64] | Words]
 
 BUYERS = "enterprises"  # all enterprises are one party
 MANY = 1000  # rows from which a batch is summed before it joins the others
 GRANTED, USED = CODE["compute_credit_grant"], CODE["compute_credit_used"]
-_NAMES = np.array([purpose.name for purpose in PURPOSES], object)
+MEANS = ("cash", "credit")
+_NAMES = tuple(purpose.name for purpose in PURPOSES)
 
 
 class Flows(NamedTuple):
@@ -31,15 +33,15 @@ class Flows(NamedTuple):
     payee: Ints
     usd: Floats
 
-    def table(self, quarter: str, parties: NDArray[np.object_]) -> Columns:
-        """Columns of the table `flows`; `parties` are the names by id."""
+    def table(self, quarter: Words, parties: Sequence[str]) -> Columns:
+        """Columns of the table `flows`; `quarter` is one word, `parties` are the names by id."""
         in_kind = (self.purpose == GRANTED) | (self.purpose == USED)
         return {
-            "quarter": np.full(self.usd.size, quarter, object),
-            "payer": parties[self.payer],
-            "payee": parties[self.payee],
-            "purpose": _NAMES[self.purpose],
-            "means": np.array(["cash", "credit"], object)[in_kind.astype(np.int64)],
+            "quarter": Words(quarter.codes.repeat(self.usd.size), quarter.words),
+            "payer": Words(self.payer, parties),
+            "payee": Words(self.payee, parties),
+            "purpose": Words(self.purpose, _NAMES),
+            "means": Words(in_kind.astype(np.int64), MEANS),
             "usd": self.usd,
         }
 

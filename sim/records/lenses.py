@@ -174,7 +174,7 @@ def _reach(
     used, first = np.zeros((2, len(stick.counted), len(stick.keys)))
     begins = np.diff(usage.enterprise, prepend=-1) != 0
     enterprise, buyer = usage.enterprise[begins], np.cumsum(begins) - 1
-    members, weight, stratum = stick.members.take(enterprise, axis=1), weight[enterprise], stick.stratum[enterprise]
+    members, weight, stratum = stick.members[:, enterprise], weight[enterprise], stick.stratum[enterprise]
     strata = stick.counted.shape[1]
     for by, key in within.items():
         part = stick.keys.index(by)
