@@ -118,8 +118,13 @@ def share_block(usage: Usage, catalogue: Catalogue, population: Population, stic
     flows = flow_totals(usage, stick, of_model)
     developer = flows["tokens"][list(POPULATIONS).index("developer")]
     flows["developer_tokens"] = np.broadcast_to(developer, (len(POPULATIONS), len(keys)))
-    within: dict[str, NDArray[np.integer]] = {"workload": usage.kind, "mode": usage.mode}
-    within |= {by: (column - keys.index(by).start)[usage.model] for by, column in of_model.items()}
+    within: dict[str, tuple[Ints, NDArray[np.integer]]] = {
+        by: (np.arange(keys.index(by).start, keys.index(by).stop), column)
+        for by, column in (("workload", usage.kind), ("mode", usage.mode))
+    }
+    for by, column in of_model.items():
+        found, key = np.unique(column, return_inverse=True)  # keys without a model have no users: don't look for them
+        within[by] = found, key[usage.model]
     by_use = pulls.by_use.reshape(1, len(pulls.by_use), -1)
     flows["downloads"] = _by_key(pulls.by_model[None], by_use, stick, of_model)[0]
     flows["adopters"], flows["primary_vendor"] = _reach(usage, population.enterprises.weight, stick, within)
@@ -165,24 +170,24 @@ def _by_key(by_model: Floats, by_use: Floats, stick: Yardstick, of_model: dict[s
 
 
 def _reach(
-    usage: Usage, weight: Floats, stick: Yardstick, within: dict[str, NDArray[np.integer]]
+    usage: Usage, weight: Floats, stick: Yardstick, within: dict[str, tuple[Ints, NDArray[np.integer]]]
 ) -> tuple[Floats, Floats]:
     """Weighted counts (population, key) of enterprises that use a key, and of those for whom it is the first.
 
-    `within` says which key of a `by` each entry of `usage` has; the entries stand in order of enterprise.
+    `within` gives for each `by` positions on the key axis and which of them each entry of `usage` has; the entries
+    stand in order of enterprise.
     """
     used, first = np.zeros((2, len(stick.counted), len(stick.keys)))
     begins = np.diff(usage.enterprise, prepend=-1) != 0
     enterprise, buyer = usage.enterprise[begins], np.cumsum(begins) - 1
     members, weight, stratum = stick.members[:, enterprise], weight[enterprise], stick.stratum[enterprise]
     strata = stick.counted.shape[1]
-    for by, key in within.items():
-        part = stick.keys.index(by)
+    for by, (part, key) in within.items():
         if by == "owner" and stick.nobody_owns_two:
             for table in (used, first):
                 table[:, stick.of_lab["owner"]] = table[:, stick.of_lab["lab"]]
             continue
-        shape = enterprise.size, part.stop - part.start
+        shape = enterprise.size, part.size
         cell = buyer * shape[1] + key
         uses = np.zeros(shape)
         uses.ravel()[cell] = 1.0
