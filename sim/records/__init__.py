@@ -132,7 +132,7 @@ MARKET_COLUMNS: tuple[Column, ...] = (
     Column(
         "circular_share",
         "0-1",
-        "circular_money_usd over labs' compute and revenue shares to such investors; null where there are none",
+        "circular_money_usd over labs' payments for compute and revenue shares to such investors; null without any",
     ),
     Column("total_lab_cash_usd", "USD", "cash of all labs at quarter end"),
     Column("identity_residual_usd", "USD", "largest residual of the accounting identities"),

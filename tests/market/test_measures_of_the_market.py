@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -17,7 +18,7 @@ from sim.markets.menu import EDGE, HOSTED, PILOT, SELF
 from sim.parameters import Parameters
 from sim.quarters import DT
 from sim.records import LENSES, POPULATIONS, Records
-from sim.records.chronicle import Posts
+from sim.records.chronicle import Posts, switches_of
 from sim.records.flows import MANY, flows_of
 from sim.records.observation import COST_COLUMNS, REVENUE_COLUMNS
 from sim.scenario import Scenario
@@ -114,6 +115,23 @@ def test_every_start_on_own_machines_is_pulled(chosen: tuple[Market, pd.DataFram
         wanted = 3.0 * fresh.weight[fresh["mode"] == mode].sum()
         assert 0.0 < pulls[:, mode].sum() == pytest.approx(wanted, rel=1e-12)
     assert pulls.sum() == pytest.approx(pulls[:, [SELF, EDGE]].sum(), rel=1e-15)
+
+
+def test_a_pilot_that_goes_live_as_it_is_pulls_nothing(baseline: Scenario) -> None:
+    """The column `downloads` of pulls at starts alone, quarter by quarter by hand, graduates that keep model and mode
+    among them. Kills: a change of stage counted as a start, the place of the quarter before last remembered."""
+    edit = put("community", start_pulls=3.0, hosted_pulls=3.0, trial_pulls=0.0)
+    market = Market(altered(baseline, edit), 1, 1000, "2025Q4")
+    w, stayed, wanted = market.population.workloads, 0, []
+    for _ in range(6):
+        model, mode, stage = w.model.copy(), w.mode.copy(), w.stage.copy()
+        market.step()
+        pulled = w.running & np.isin(w.mode, (HOSTED, SELF, EDGE))
+        same = (w.model == model) & (w.mode == mode)
+        stayed += np.count_nonzero(pulled & same & (w.stage != stage))
+        wanted.append(3.0 * w.weight[pulled & ~same].sum())
+    assert market.records.tables()["market"].downloads.tolist() == pytest.approx(wanted, rel=1e-12)
+    assert stayed > 0
 
 
 def test_hosts_pull_for_who_starts_there(chosen: tuple[Market, pd.DataFrame]) -> None:
@@ -261,6 +279,22 @@ def test_customers_sold_with_their_lab_did_not_choose(baseline: Scenario) -> Non
     assert 0.0 < moved.sold.sum() <= min(at_stake, moved.workloads.sum()) * (1.0 + 1e-12)
     assert (switches.sold <= switches.workloads).all()
     assert (switches.sold[switches["from"] == switches.to] == 0.0).all()
+
+
+def test_switches_by_hand() -> None:
+    """One model of the first lab, closed, in three slots: production that becomes a pilot, that ends, that begins.
+
+    Kills: a pilot's spending among production's, what ended lost, a weight of another slot."""
+    pilot, production, none = 10, 11, 4
+    party = np.full(20, none, np.int32)
+    party[production] = 0
+    old = Posts(np.array([production, production, 0], np.int32), party, none)
+    new = Posts(np.array([pilot, 0, production], np.int32), party, none)
+    usage = SimpleNamespace(row=np.array([0, 2]), weight=np.array([1.0, 4.0]), spend=np.array([7.0, 5.0]))
+    entries = old.of_slot[usage.row], new.of_slot[usage.row]
+    found = switches_of((old, new), entries, usage, np.array([1.0, 2.0, 4.0]))  # type: ignore[arg-type]
+    rows = list(zip(*(column.tolist() for column in found), strict=True))
+    assert rows == [(0, none, 3.0, 0.0, 0.0), (none, 0, 4.0, 0.0, 5.0)]
 
 
 # ---- who pays whom
