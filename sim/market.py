@@ -30,6 +30,7 @@ from sim.parameters import COMMUNITY, REGIONS, WORKLOADS, Licence, Parameters, T
 from sim.population import NO_MODEL, Population, vendor_tastes
 from sim.quarters import DT, QUARTERS_PER_YEAR, quarter_label, quarter_number
 from sim.records import Event, Records, numbers_text, observation, share_keys
+from sim.records.chronicle import Chronicle
 from sim.records.lenses import Yardstick, share_block
 from sim.reputation import fade_brands, move_brands, move_seats
 from sim.scenario import Scenario, require_scenario
@@ -179,6 +180,7 @@ class Market(mesa.Model):
         self.standing = self.tastes
         self.usage = self._use()
         self._observe()
+        self.chronicle = Chronicle.of(self)
 
     # ---- 1 shocks, policy, trends
 
@@ -598,15 +600,18 @@ class Market(mesa.Model):
     def record(self) -> None:
         """Write the quarter down."""
         self.yardstick = self.yardstick.owned_by([*(lab.owner for lab in self.roster), COMMUNITY])
-        block = share_block(self.usage, self.catalogue, self.population, self.yardstick)
+        news = self.chronicle.write(self)
+        block = share_block(self.usage, self.catalogue, self.population, self.yardstick, news.pulls)
         self.records.share_block(block)
-        self.records.market_row(observation.market_row(self, block))
-        for row in observation.lab_rows(self):
+        self.records.market_row(observation.market_row(self, block, news))
+        for row in observation.lab_rows(self, news):
             self.records.lab_row(row)
         self.records.funding_row(observation.funding_row(self))
         for table, rows in observation.money_rows(self):
             for row in rows:
                 self.records.row(table, row)
+        for table, columns in news.tables.items():
+            self.records.columns(table, columns)
         self.last_standing = observation.standing(self, block)
 
     # ---- looking things up

@@ -1,4 +1,4 @@
-"""Concentration, turnover and the split of a change in concentration: pure functions of market shares.
+"""Concentration, turnover, movement of prices, buyers and money: pure functions of columns.
 
 Shares are fractions of one market, one number per lab (or per owner), summing to 1.
 """
@@ -50,6 +50,7 @@ POPULATION_SEGMENTS: MappingProxyType[str, tuple[str, ...]] = MappingProxyType(
 )
 POPULATION_REGIONS: MappingProxyType[str, tuple[str, ...]] = MappingProxyType({"us_firms": ("us",)})  # others: all
 
+NOTICEABLE = 0.02  # difference in quality (0-1) that buyers see: 51 wins in 100 blind comparisons
 _TOLERANCE = 1e-9  # how far shares may be from summing to 1
 
 
@@ -113,10 +114,67 @@ def leader_turnover(leaders: Sequence[Hashable]) -> float:
     fewer than two quarters have a leader.
     """
     known = [leader for leader in leaders if leader is not None]
-    if len(known) < 2:
+    return leader_changes(leaders) / (len(known) - 1) if len(known) > 1 else float("nan")
+
+
+def leader_changes(leaders: Sequence[Hashable]) -> int:
+    """How often the leader changed from one quarter to the next; leaders as for `leader_turnover`."""
+    known = [leader for leader in leaders if leader is not None]
+    return sum(old != new for old, new in zip(known, known[1:], strict=False))
+
+
+def price_volatility(before: ArrayLike, after: ArrayLike, volume: ArrayLike) -> float:
+    """Volume-weighted mean of |ln p_after - ln p_before| over the products on sale in both quarters, log points.
+
+    before, after: prices (n,) of the same products in one money, NaN where a product was not on sale; volume (n,) >= 0.
+    NaN when no product on sale in both has a volume. ValueError for prices that are not positive or negative volumes.
+    """
+    p, q, w = (np.asarray(column, dtype=np.float64) for column in (before, after, volume))
+    if (p <= 0.0).any() or (q <= 0.0).any() or (w < 0.0).any():
+        raise ValueError("prices must be positive and volumes not negative")
+    both = np.isfinite(p) & np.isfinite(q) & (w > 0.0)
+    if not both.any():
         return float("nan")
-    changes = sum(old != new for old, new in zip(known, known[1:], strict=False))
-    return changes / (len(known) - 1)
+    return _sum(w[both] * np.abs(np.log(q[both] / p[both]))) / _sum(w[both])
+
+
+def noticeable_lag(years: ArrayLike, quality: ArrayLike, now: float, open_quality: ArrayLike) -> Floats:
+    """Months for which closed models have done each type of work noticeably better than the best open one does now.
+
+    years (n,): when closed models were released; quality (n, types), 0-1: how well they do the work as it is today;
+    open_quality (types,): the same of the best open model at `now` (year). The look-back lag of `gap_months` for those
+    who do not see differences below NOTICEABLE: the same lag in capability is none where quality is saturated. 0 where
+    no closed model is noticeably better.
+    """
+    times, closed, opened = (np.asarray(column, dtype=np.float64) for column in (years, quality, open_quality))
+    better = (closed > opened + NOTICEABLE) & (times <= now)[:, None]
+    first = np.where(better, times[:, None], now).min(axis=0, initial=now)
+    return np.asarray(12.0 * (now - first))
+
+
+def transitions(before: ArrayLike, after: ArrayLike, parties: int, values: Sequence[Floats]) -> list[Floats]:
+    """Sums of each of the values by (party before, party after), each of shape (parties, parties).
+
+    before, after: whole numbers from 0 to parties - 1, shape (n,), where each thing was and is; values: (n,) each.
+    """
+    cell = np.asarray(before, dtype=np.int64) * parties + np.asarray(after, dtype=np.int64)
+    shape = (parties, parties)
+    return [np.asarray(np.bincount(cell, value, parties**2), np.float64).reshape(shape) for value in values]
+
+
+def returned_cash(outstanding: Floats, shared: Floats, compute: Floats, sells: NDArray[np.bool_]) -> Floats:
+    """Investors' cash that comes back to them in a quarter, USD, shape (investors, labs).
+
+    outstanding (investors, labs): cash put in so far that has not come back yet; shared (investors, labs): the
+    quarter's revenue shares; compute (labs,): the quarter's cash payments for compute; sells (investors,): whether an
+    investor sells compute. Revenue shares come back first; then a lab's compute bill, divided among its backers that
+    sell compute by what is still outstanding. No dollar comes back twice.
+    """
+    first = np.minimum(shared, outstanding)
+    left = (outstanding - first) * sells[:, None]
+    whole = left.sum(axis=0)
+    part = np.minimum(1.0, compute / np.where(whole > 0.0, whole, 1.0))
+    return np.asarray(first + left * part)
 
 
 def hhi_change_by_cause(

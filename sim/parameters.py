@@ -697,10 +697,22 @@ class CommonsParameters(Section):
 
 
 class CommunityParameters(Section):
-    """Old open weights that no lab earns on (BERT, GPT-J, BLOOM and their kin)."""
+    """Old open weights that no lab earns on (BERT, GPT-J, BLOOM and their kin), and what people pull and make."""
 
     capability: float = number("OOM", "capability", -10.0, 10.0)
     serving_cost: float = number("USD per Mtok", "serving cost in the first quarter", 1e-5, 1e3)
+    start_pulls: float = number("count", "downloads when a workload starts to run weights on own machines", 0.0, 1e4)
+    hosted_pulls: float = number("count", "downloads by its host when a workload starts there", 0.0, 1e4)
+    trial_pulls: float = number(
+        "count per quarter",
+        "downloads of a team with a pilot that tries open weights which do its work fully",
+        0.0,
+        1e5,
+    )
+    production_trials: float = number("x", "the same of a team with a production workload, relative", 0.0, 10.0)
+    freshness: float = number("quarters", "time in which half the attention for a release goes", 0.1, 40.0)
+    derivatives_per_pull: float = number("count", "derivatives published for each download", 0.0, 1.0)
+    derivative_life: float = number("years", "how long a derivative is in use", 0.1, 50.0)
 
 
 class Shock(Section):

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from sim.measures import (
     BY,
     LENSES,
+    NOTICEABLE,
     OVERLAPPING_LENSES,
     POPULATION_REGIONS,
     POPULATION_SEGMENTS,
@@ -19,9 +20,14 @@ from sim.measures import (
     entropy,
     hhi,
     hhi_change_by_cause,
+    leader_changes,
     leader_turnover,
+    noticeable_lag,
     pooled,
+    price_volatility,
+    returned_cash,
     share_turnover,
+    transitions,
 )
 
 CAUSES = ("mergers", "exits", "entry", "reallocation")
@@ -176,6 +182,77 @@ def test_causes_sum_to_the_change_exactly(before, after, owners, groups):
     assert math.isfinite(change)
     assert parts["total"] == pytest.approx(change, abs=1e-9)
     assert math.fsum(parts[cause] for cause in CAUSES) == pytest.approx(change, abs=1e-9)
+
+
+def test_changes_of_the_leader_are_counted():
+    """a a b (none) b a: two changes in four steps. Kills: a quarter without a market as a change, pairs one apart."""
+    leaders = ["a", "a", "b", None, "b", "a"]
+    assert leader_changes(leaders) == 2
+    assert leader_turnover(leaders) == 0.5
+    assert leader_changes([]) == leader_changes([None, "a", None]) == 0
+
+
+def test_price_volatility_by_hand():
+    """Doubled at volume 1, halved at volume 3, new and gone ones left out: ln 2. Kills: signed changes that cancel,
+    simple instead of log changes, a product that was not on sale before."""
+    before, after = [1.0, 4.0, math.nan, 2.0], [2.0, 2.0, 5.0, math.nan]
+    assert price_volatility(before, after, [1.0, 3.0, 9.0, 9.0]) == pytest.approx(math.log(2.0), rel=1e-15)
+
+
+def test_price_volatility_weighs_volume():
+    """Three quarters of the volume stand still. Kills: a plain mean over products, a sum."""
+    assert price_volatility([1.0, 1.0], [1.0, math.e], [3.0, 1.0]) == pytest.approx(0.25, rel=1e-15)
+
+
+def test_price_volatility_of_nothing_and_of_nonsense():
+    """Kills: 0 where nothing was compared; a price of 0 that becomes infinite."""
+    assert math.isnan(price_volatility([math.nan, 1.0], [1.0, 1.0], [1.0, 0.0]))
+    for bad in (([0.0], [1.0], [1.0]), ([1.0], [-1.0], [1.0]), ([1.0], [1.0], [-1.0])):
+        with pytest.raises(ValueError, match="positive"):
+            price_volatility(*bad)
+
+
+def test_lag_of_each_type_of_work_by_hand():
+    """Closed models of 2023.0, 2023.5 and 2024.0, now 2024.25. First type: the second passed the open one: 9 months;
+    second: as good within the noticeable: 0; third: the first model is ahead already: 15. Kills: the last better model
+    instead of the first, differences nobody sees counted, months as years."""
+    quality = [[0.2, 0.97, 0.9], [0.6, 0.98, 0.9], [0.9, 0.99, 0.9]]
+    lag = noticeable_lag([2023.0, 2023.5, 2024.0], quality, 2024.25, [0.5, 0.99 - NOTICEABLE / 2, 0.1])
+    assert lag.tolist() == [9.0, 0.0, 15.0]
+
+
+def test_lag_knows_no_later_and_no_model():
+    """Kills: a release after now that counts; an empty history that breaks."""
+    assert noticeable_lag([2025.0], [[1.0]], 2024.0, [0.1]).tolist() == [0.0]
+    assert noticeable_lag([], np.zeros((0, 2)), 2024.0, [0.1, 0.2]).tolist() == [0.0, 0.0]
+
+
+def test_transitions_by_hand():
+    """Kills: from and to swapped, values added to one another, a party without moves left out."""
+    counts, spend = transitions([0, 0, 1, 1], [0, 2, 2, 2], 3, (np.array([1.0, 2.0, 4.0, 8.0]), np.full(4, 0.5)))
+    assert counts.tolist() == [[1.0, 0.0, 2.0], [0.0, 0.0, 12.0], [0.0, 0.0, 0.0]]
+    assert spend.tolist() == [[0.5, 0.0, 0.5], [0.0, 0.0, 1.0], [0.0, 0.0, 0.0]]
+
+
+def test_returned_cash_by_hand():
+    """Backers have 100, 60 and 50 outstanding; 10 and 100 come as revenue shares, the second's only up to 60. Of a
+    compute bill of 45 the first, who sells compute, gets 45 of its 90; the third sells none. Kills: more back than was
+    put in, a backer without compute paid for it, the bill paid in full to each seller."""
+    back = returned_cash(
+        np.array([[100.0], [60.0], [50.0]]),
+        np.array([[10.0], [100.0], [0.0]]),
+        np.array([45.0]),
+        np.array([1, 1, 0]) > 0,
+    )
+    assert back.tolist() == [[55.0], [60.0], [0.0]]
+
+
+def test_a_compute_bill_is_divided_by_what_is_outstanding():
+    """30 between sellers with 20 and 40, then a bill beyond both. Kills: equal parts, a bill that returns it twice."""
+    outstanding, nothing = np.array([[20.0], [40.0]]), np.zeros((2, 1))
+    sells = np.array([True, True])
+    assert returned_cash(outstanding, nothing, np.array([30.0]), sells).ravel().tolist() == pytest.approx([10.0, 20.0])
+    assert returned_cash(outstanding, nothing, np.array([1e6]), sells).ravel().tolist() == [20.0, 40.0]
 
 
 def test_names_of_the_contract():

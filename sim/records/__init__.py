@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from operator import itemgetter
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -47,6 +47,8 @@ MARKET_COLUMNS: tuple[Column, ...] = (
     Column("effective_labs", "count", "10,000 / hhi: equal-sized owners that would give the same concentration"),
     Column("entropy", "nat", "Shannon entropy of owners' shares in API spend"),
     Column("leader", "-", "owner with the largest share of API spend", "text"),
+    Column("leader_changed", "0-1", "1 when it is another than when there was last a leader, else 0; null before"),
+    Column("leader_changes", "count", "how often the leader has changed so far", "count"),
     Column("open_share", "0-1", "share of open weights in API spend"),
     Column("gap_oom", "OOM", "capability of the best closed model less that of the best open one"),
     Column(
@@ -85,6 +87,23 @@ MARKET_COLUMNS: tuple[Column, ...] = (
         Column(f"quality_gap_{w}", "0-1", f"quality of the best closed model less the best open one, type {w}")
         for w in WORKLOADS
     ),
+    *(
+        Column(
+            f"lag_months_{w}",
+            "months",
+            f"time since the first closed model that does today's work of type {w} better, by at least "
+            f"{measures.NOTICEABLE} of quality, than the best open one does; 0 when none does",
+        )
+        for w in WORKLOADS
+    ),
+    Column(
+        "price_volatility_closed",
+        "log points per quarter",
+        "mean |change of log price| of closed models sold by API in this and last quarter, weighted by their tokens",
+    ),
+    Column("price_volatility_open", "log points per quarter", "the same of open models at hosts"),
+    Column("downloads", "count per quarter", "pulls of open weights: starts of workloads, their hosts, trials"),
+    Column("derivatives", "count", "community derivatives of open weights in use, made since the first quarter"),
     Column("subscale_exits_and_rescues", "count per quarter", "sub-scale labs that exited or were rescued"),
     Column(
         "share_of_large_enterprises_with_5_or_more_models",
@@ -108,6 +127,17 @@ MARKET_COLUMNS: tuple[Column, ...] = (
     Column("hhi_change_reallocation", "0-10,000", "change of hhi by buyers moving between the others"),
     Column("investor_mood", "x", "what mood does to values: 1 in normal times"),
     Column("funding_usd", "USD per quarter", "new money from investors, compute credits included"),
+    Column(
+        "circular_money_usd",
+        "USD per quarter",
+        "money of corporate investors that comes back to them: compute credits drawn, and of the cash they have put "
+        "into a lab the revenue shares it pays them and what it spends on compute while they sell it, each dollar once",
+    ),
+    Column(
+        "circular_share",
+        "0-1",
+        "circular_money_usd over labs' payments for compute and revenue shares to such investors; null without any",
+    ),
     Column("total_lab_cash_usd", "USD", "cash of all labs at quarter end"),
     Column("identity_residual_usd", "USD", "largest residual of the accounting identities"),
     Column("identity_gate_usd", "USD", "largest residual allowed: 1e-12 x (largest stock + gross flow)"),
@@ -165,6 +195,8 @@ LAB_COLUMNS: tuple[Column, ...] = (
         "valuation_usd", "USD", "mark: post-money at its last round, moved since towards what it is worth; null without"
     ),
     Column("models_served", "count", "models in its catalogue", "count"),
+    Column("downloads", "count per quarter", "pulls of its open weights"),
+    Column("derivatives", "count", "community derivatives of its open weights in use, made since the first quarter"),
 )
 
 SHARE_COLUMNS: tuple[Column, ...] = (
@@ -226,6 +258,26 @@ STAKE_COLUMNS: tuple[Column, ...] = (
     Column("value_usd", "USD", "the stake at the lab's mark"),
 )
 
+SWITCH_COLUMNS: tuple[Column, ...] = (
+    QUARTER_COLUMN,
+    Column("from", "-", "developer of what ran last quarter: lab id, community, or none (not in production)", "text"),
+    Column("from_openness", "-", "open, closed or none", "text"),
+    Column("to", "-", "developer of what runs this quarter: the same", "text"),
+    Column("to_openness", "-", "open, closed or none", "text"),
+    Column("workloads", "count", "workloads in production in either quarter; who stays has the same from and to"),
+    Column("sold", "count", "the part that switched without a choice: its model went to another lab that took over"),
+    Column("spend_usd", "USD per quarter", "what they spend this quarter"),
+)
+
+FLOW_COLUMNS: tuple[Column, ...] = (
+    QUARTER_COLUMN,
+    Column("payer", "-", "account: lab:<id>, investor:<id>, treasury:<owner>, a supplier, or enterprises", "text"),
+    Column("payee", "-", "the same", "text"),
+    Column("purpose", "-", "why, as in the journal", "text"),
+    Column("means", "-", "cash, or credit: compute credits granted to or used by the payee", "text"),
+    Column("usd", "USD per quarter", "the quarter's sum"),
+)
+
 COLUMNS: dict[str, tuple[Column, ...]] = {
     "market": MARKET_COLUMNS,
     "shares": SHARE_COLUMNS,
@@ -235,6 +287,8 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
     "investors": INVESTOR_COLUMNS,
     "investments": INVESTMENT_COLUMNS,
     "stakes": STAKE_COLUMNS,
+    "switches": SWITCH_COLUMNS,
+    "flows": FLOW_COLUMNS,
 }
 
 EVENT_KINDS: tuple[str, ...] = (
@@ -254,7 +308,7 @@ EVENT_KINDS: tuple[str, ...] = (
     "shock",
 )
 
-LENSES: tuple[str, ...] = tuple(lens for lens in measures.LENSES if lens != "downloads")  # nothing is pulled yet
+LENSES: tuple[str, ...] = measures.LENSES
 BY: tuple[str, ...] = measures.BY
 
 
@@ -377,14 +431,35 @@ _DTYPES: dict[Kind, str] = {"number": "float64", "count": "int64", "text": "str"
 
 def frame(table: str, rows: Sequence[tuple[Any, ...]]) -> pd.DataFrame:
     """Rows as a data frame with the declared columns and types, also when there is no row; None is null."""
-    columns = COLUMNS[table]
-    values = list(zip(*rows, strict=True)) or [()] * len(columns)
-    return pd.DataFrame(
-        {
-            column.name: pd.Series(list(content), dtype=_DTYPES[column.kind])
-            for column, content in zip(columns, values, strict=True)
-        }
-    )
+    values = list(zip(*rows, strict=True)) or [()] * len(COLUMNS[table])
+    return _framed(table, [list(content) for content in values])
+
+
+class Words(NamedTuple):
+    """A column of text in which few words come again and again: positions in `words` (the same for all quarters)."""
+
+    codes: NDArray[np.integer]
+    words: Sequence[str]
+
+
+def _stacked(table: str, pieces: Sequence[tuple[NDArray[np.float64] | Words, ...]]) -> pd.DataFrame:
+    """Pieces of columns, one under the other, as a data frame like that of `frame`."""
+    if not pieces:
+        return frame(table, [])
+    return _framed(table, [_joined(column) for column in zip(*pieces, strict=True)])
+
+
+def _joined(pieces: Sequence[NDArray[np.float64] | Words]) -> Any:
+    codes = [piece.codes for piece in pieces if isinstance(piece, Words)]
+    if not codes:
+        return np.concatenate([piece for piece in pieces if not isinstance(piece, Words)])
+    words: Any = pd.array(list(pieces[0][1]), dtype="str")
+    return words.take(np.concatenate(codes))
+
+
+def _framed(table: str, values: Sequence[Any]) -> pd.DataFrame:
+    typed = zip(COLUMNS[table], values, strict=True)
+    return pd.DataFrame({column.name: pd.Series(content, dtype=_DTYPES[column.kind]) for column, content in typed})
 
 
 class Records:
@@ -396,7 +471,13 @@ class Records:
     def __init__(self, quarters: Sequence[str], keys: ShareKeys) -> None:
         self.quarters = tuple(quarters)
         self.keys = keys
-        self._rows: dict[str, list[tuple[Any, ...]]] = {table: [] for table in COLUMNS if table != "shares"}
+        kept_in_columns = ("switches", "flows")
+        self._rows: dict[str, list[tuple[Any, ...]]] = {
+            table: [] for table in COLUMNS if table not in ("shares", *kept_in_columns)
+        }
+        self._columns: dict[str, list[tuple[NDArray[np.float64] | Words, ...]]] = {
+            table: [] for table in kept_in_columns
+        }
         self._shares = np.full((len(self.quarters), len(POPULATIONS), len(LENSES), len(keys)), np.nan)
         self._recorded = 0
 
@@ -415,6 +496,10 @@ class Records:
     def row(self, table: str, row: Mapping[str, Any]) -> None:
         """Record a row of another table. Raises KeyError naming a missing or unknown column."""
         self._rows[table].append(_row(table, row))
+
+    def columns(self, table: str, columns: Mapping[str, NDArray[np.float64] | Words]) -> None:
+        """Record many rows, given as equally long columns. Raises KeyError naming a missing or unknown column."""
+        self._columns[table].append(_row(table, columns))
 
     def event(self, event: Event) -> None:
         """Record an event, in the order in which events happen."""
@@ -436,8 +521,9 @@ class Records:
         return self._shares[: self._recorded]
 
     def tables(self) -> dict[str, pd.DataFrame]:
-        """Every table but the shares as a data frame: market, labs, funding, events."""
-        return {table: frame(table, rows) for table, rows in self._rows.items()}
+        """Every table but the shares as a data frame: market, labs, funding, events, ..."""
+        whole = {table: frame(table, rows) for table, rows in self._rows.items()}
+        return whole | {table: _stacked(table, pieces) for table, pieces in self._columns.items()}
 
     def share_table(self) -> pd.DataFrame:
         """The shares in tidy form: one row for each quarter, population, lens and key."""

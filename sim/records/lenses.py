@@ -9,6 +9,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from sim.downloads import Pulls
 from sim.markets.menu import Catalogue
 from sim.markets.model_market import Usage
 from sim.parameters import REGIONS, TIERS
@@ -105,19 +106,27 @@ def model_keys(catalogue: Catalogue, stick: Yardstick) -> dict[str, Ints]:
     }
 
 
-def share_block(usage: Usage, catalogue: Catalogue, population: Population, stick: Yardstick) -> Floats:
+def share_block(usage: Usage, catalogue: Catalogue, population: Population, stick: Yardstick, pulls: Pulls) -> Floats:
     """Shares (population, lens, key) of the quarter, 0-1; NaN where nothing is counted.
 
     Flows and deployments are sums over workloads. An enterprise is an adopter of every key it runs; its primary vendor
     is the key with most of its spending (the first of equals). Pilots count as use and spending, not as deployments.
+    Downloads are pulls of open weights by developer of the weights.
     """
     keys = stick.keys
     of_model = model_keys(catalogue, stick)
     flows = flow_totals(usage, stick, of_model)
     developer = flows["tokens"][list(POPULATIONS).index("developer")]
     flows["developer_tokens"] = np.broadcast_to(developer, (len(POPULATIONS), len(keys)))
-    within: dict[str, NDArray[np.integer]] = {"workload": usage.kind, "mode": usage.mode}
-    within |= {by: (column - keys.index(by).start)[usage.model] for by, column in of_model.items()}
+    within: dict[str, tuple[Ints, NDArray[np.integer]]] = {
+        by: (np.arange(keys.index(by).start, keys.index(by).stop), column)
+        for by, column in (("workload", usage.kind), ("mode", usage.mode))
+    }
+    for by, column in of_model.items():
+        found, key = np.unique(column, return_inverse=True)  # keys without a model have no users: don't look for them
+        within[by] = found, key[usage.model]
+    by_use = pulls.by_use.reshape(1, len(pulls.by_use), -1)
+    flows["downloads"] = _by_key(pulls.by_model[None], by_use, stick, of_model)[0]
     flows["adopters"], flows["primary_vendor"] = _reach(usage, population.enterprises.weight, stick, within)
     return _normalised(np.stack([flows[lens] for lens in LENSES], axis=1), usage, stick)
 
@@ -141,41 +150,47 @@ def flow_totals(usage: Usage, stick: Yardstick, of_model: dict[str, Ints]) -> di
         cell = stratum * width + part
         return np.stack([np.bincount(cell, value, strata * width).reshape(strata, width) for value in values.values()])
 
-    is_of = np.zeros((models, len(stick.keys)))  # 1 where a model counts for a key
-    for column in of_model.values():
-        is_of[np.arange(models), column] = 1.0
-    totals = stick.counted @ table(usage.model, models) @ is_of
-    kinds, modes = stick.keys.index("workload"), stick.keys.index("mode")
+    modes, kinds = stick.keys.index("mode"), stick.keys.index("workload")
     width = modes.stop - modes.start
     by_use = table(usage.kind * np.int64(width) + usage.mode, width * (kinds.stop - kinds.start))
+    return dict(zip(values, _by_key(table(usage.model, models), by_use, stick, of_model), strict=True))
+
+
+def _by_key(by_model: Floats, by_use: Floats, stick: Yardstick, of_model: dict[str, Ints]) -> Floats:
+    """Sums (lens, population, key) from those by (lens, stratum, model) and (lens, stratum, type of work x mode)."""
+    is_of = np.zeros((by_model.shape[-1], len(stick.keys)))  # 1 where a model counts for a key
+    for column in of_model.values():
+        is_of[np.arange(by_model.shape[-1]), column] = 1.0
+    totals = np.asarray(stick.counted @ by_model @ is_of)
+    kinds, modes = stick.keys.index("workload"), stick.keys.index("mode")
     totals[:, :, stick.segment] = stick.by_segment(by_use.sum(axis=-1)[:, None, :])
-    by_use = (stick.counted @ by_use).reshape(*totals.shape[:2], -1, width)
+    by_use = (stick.counted @ by_use).reshape(*totals.shape[:2], -1, modes.stop - modes.start)
     totals[:, :, kinds], totals[:, :, modes] = by_use.sum(axis=-1), by_use.sum(axis=-2)
-    return dict(zip(values, totals, strict=True))
+    return totals
 
 
 def _reach(
-    usage: Usage, weight: Floats, stick: Yardstick, within: dict[str, NDArray[np.integer]]
+    usage: Usage, weight: Floats, stick: Yardstick, within: dict[str, tuple[Ints, NDArray[np.integer]]]
 ) -> tuple[Floats, Floats]:
     """Weighted counts (population, key) of enterprises that use a key, and of those for whom it is the first.
 
-    `within` says which key of a `by` each entry of `usage` has; the entries stand in order of enterprise.
+    `within` gives for each `by` positions on the key axis and which of them each entry of `usage` has; the entries
+    stand in order of enterprise.
     """
     used, first = np.zeros((2, len(stick.counted), len(stick.keys)))
     begins = np.diff(usage.enterprise, prepend=-1) != 0
     enterprise, buyer = usage.enterprise[begins], np.cumsum(begins) - 1
     members, weight, stratum = stick.members[:, enterprise], weight[enterprise], stick.stratum[enterprise]
     strata = stick.counted.shape[1]
-    for by, key in within.items():
-        part = stick.keys.index(by)
+    for by, (part, key) in within.items():
         if by == "owner" and stick.nobody_owns_two:
             for table in (used, first):
                 table[:, stick.of_lab["owner"]] = table[:, stick.of_lab["lab"]]
             continue
-        shape = enterprise.size, part.stop - part.start
+        shape = enterprise.size, part.size
         cell = buyer * shape[1] + key
-        uses = np.zeros(shape, bool)
-        uses.ravel()[cell] = True
+        uses = np.zeros(shape)
+        uses.ravel()[cell] = 1.0
         used[:, part] = members @ uses
         top = np.bincount(cell, usage.spend, uses.size).reshape(shape).argmax(axis=1)
         tops = np.bincount(stratum * shape[1] + top, weight, strata * shape[1]).reshape(strata, shape[1])

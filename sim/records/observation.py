@@ -15,6 +15,7 @@ from sim.measures import concentration_ratio, effective_number, entropy, hhi, hh
 from sim.parameters import COMMUNITY, WORKLOADS
 from sim.population import EMPTY
 from sim.records import LENSES, POPULATIONS
+from sim.records.chronicle import News
 
 if TYPE_CHECKING:
     from sim.market import Market
@@ -25,9 +26,9 @@ MANY_MODELS = 5
 BEST_FLAGSHIPS = 3  # the posted flagship price is the median of this many
 
 
-def market_row(market: Market, block: Block) -> dict[str, Any]:
-    """The quarter of the whole market; `block` are its shares."""
-    row: dict[str, Any] = {"quarter": market.label}
+def market_row(market: Market, block: Block, news: News) -> dict[str, Any]:
+    """The quarter of the whole market; `block` are its shares, `news` what the chronicle says of it."""
+    row: dict[str, Any] = {"quarter": market.label} | news.market | market.chronicle.lead(leader(market, block))
     row |= _concentration(market, block)
     row |= _hhi_change(market, block)
     row |= _technology(market)
@@ -57,7 +58,6 @@ def _concentration(market: Market, block: Block) -> dict[str, Any]:
     keys = market.yardstick.keys
     everyone = block[list(POPULATIONS).index("all"), LENSES.index("api_spend")]
     owners = everyone[keys.index("owner")]
-    measured = bool(np.isfinite(owners).all())
     return {
         "hhi": hhi(owners),
         "cr1": concentration_ratio(owners, 1),
@@ -65,9 +65,15 @@ def _concentration(market: Market, block: Block) -> dict[str, Any]:
         "cr4": concentration_ratio(owners, 4),
         "effective_labs": effective_number(owners),
         "entropy": entropy(owners),
-        "leader": keys.keys("owner")[int(np.argmax(owners))] if measured else "",
         "open_share": float(everyone[keys.position("openness", "open")]),
     }
+
+
+def leader(market: Market, block: Block) -> str:
+    """The owner with the largest share of API spend; '' without a market."""
+    keys = market.yardstick.keys
+    owners = block[list(POPULATIONS).index("all"), LENSES.index("api_spend")][keys.index("owner")]
+    return keys.keys("owner")[int(np.argmax(owners))] if np.isfinite(owners).all() else ""
 
 
 CAUSES = ("mergers", "exits", "entry", "reallocation")
@@ -209,13 +215,13 @@ COST_COLUMNS = {
 }
 
 
-def lab_rows(market: Market) -> Iterator[dict[str, Any]]:
-    """Each lab's quarter, in order of id."""
+def lab_rows(market: Market, news: News) -> Iterator[dict[str, Any]]:
+    """Each lab's quarter, in order of id; `news` is what the chronicle says of it."""
     shelf = market.catalogue
     capability = dict(zip((m.id for m in shelf.models), shelf.capability.tolist(), strict=True))
     for lab in market.roster:
         if not (lab.is_free or lab.proposed):  # a place for a lab that nobody has founded
-            yield _lab_row(market, lab, capability)
+            yield _lab_row(market, lab, capability) | {name: of[lab.position] for name, of in news.labs.items()}
 
 
 def _lab_row(market: Market, lab: Lab, capability: dict[int, float]) -> dict[str, Any]:

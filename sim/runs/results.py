@@ -129,6 +129,16 @@ class Run:
         """One row for each holder of a lab in the quarters in which its cap table changed."""
         return self._indexed("stakes")
 
+    @cached_property
+    def switches(self) -> pd.DataFrame:
+        """One row for each move of production workloads between vendors (columns: sim.records.SWITCH_COLUMNS)."""
+        return self._indexed("switches")
+
+    @cached_property
+    def flows(self) -> pd.DataFrame:
+        """One row for each payer, payee and purpose: who pays whom (columns: sim.records.FLOW_COLUMNS)."""
+        return self._indexed("flows")
+
     def _indexed(self, table: str) -> pd.DataFrame:
         data = self._tables[table]
         if len(self.seeds) == 1:

@@ -12,7 +12,7 @@ import pytest
 
 import sim
 from sim import runs
-from sim.records import BY, COLUMNS, EVENT_KINDS, LENSES, POPULATIONS, Event, Records, ShareKeys, share_keys
+from sim.records import BY, COLUMNS, EVENT_KINDS, LENSES, POPULATIONS, Event, Records, ShareKeys, Words, share_keys
 
 CONTRACT = {
     "market": """quarter hhi cr1 cr3 cr4 effective_labs open_share gap_months gap_elo record_training_cost_usd
@@ -24,6 +24,8 @@ CONTRACT = {
         valuation_usd loss_over_revenue status""",
     "funding": "quarter open_share_of_private_funding",
     "events": "quarter kind lab counterparty amount_usd cause",
+    "switches": "quarter from from_openness to to_openness workloads sold spend_usd",
+    "flows": "quarter payer payee purpose means usd",
 }
 
 
@@ -60,6 +62,25 @@ def test_a_row_has_exactly_the_declared_columns(records, method, table):
     with pytest.raises(KeyError, match=f"missing column {last}"):
         getattr(records, method)(row)
     assert len(records.tables()[table]) == 1
+
+
+def test_whole_columns_are_rows_one_under_the_other(records):
+    """Kills: a second quarter that replaces the first, columns in another order than declared, a column left out."""
+    words = ("a", "b", "c")
+    text = {name: Words(np.array(codes), words) for name, codes in {"payer": [0, 1], "payee": [2, 0]}.items()}
+    pieces = text | {"purpose": Words(np.array([1, 1]), ("api", "equity")), "means": Words(np.zeros(2, int), ("cash",))}
+    for at, usd in ((0, 1.0), (1, 5.0)):
+        quarter = Words(np.array([at, at]), records.quarters)
+        records.columns("flows", pieces | {"quarter": quarter, "usd": np.array([usd, usd + 1.0])})
+    flows = records.tables()["flows"]
+    assert list(flows.columns) == [column.name for column in COLUMNS["flows"]]
+    assert flows.quarter.tolist() == ["2023Q1", "2023Q1", "2023Q2", "2023Q2"]
+    assert flows.usd.tolist() == [1.0, 2.0, 5.0, 6.0]
+    assert (flows.payer + flows.payee + flows.purpose + flows.means).tolist() == ["acequitycash", "baequitycash"] * 2
+    empty = Records(["2023Q1"], records.keys).tables()["flows"]
+    assert (empty.dtypes == flows.dtypes).all()
+    with pytest.raises(KeyError, match="missing column quarter, usd"):
+        records.columns("flows", pieces)
 
 
 def test_null_and_infinity_survive(records):
