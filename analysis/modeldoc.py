@@ -49,6 +49,8 @@ FILES = {
     "investors": "`investors.parquet`: one row for each investor and quarter",
     "investments": "`investments.parquet`: one row for each investor, lab and quarter with new money",
     "stakes": "`stakes.parquet`: one row for each lab and holder in quarters in which the lab's cap table changed",
+    "switches": "`switches.parquet`: one row for each quarter and pair of vendors with workloads between them",
+    "flows": "`flows.parquet`: one row for each quarter, payer, payee and purpose",
 }
 
 

@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 from analysis import score
 from analysis.plots import draw_all
 from sim.quarters import quarter_label, quarter_number
-from sim.records import LENSES
 from sim.runs import run
 from sim.runs.results import Run
 from sim.scenario import load_scenario
@@ -110,7 +109,7 @@ def race(result: Run, last: str) -> str:
 def yardsticks(result: Run) -> str:
     """The share of open weights under every lens."""
     found = {}
-    for lens in LENSES:
+    for lens in LENS_WORDS:
         shares = result.shares(lens, "openness")["open"]
         found[lens] = float(shares[shares.index.get_level_values("quarter") == EARLY].median())
     ordered = sorted(found, key=lambda lens: found[lens])

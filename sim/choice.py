@@ -40,9 +40,9 @@ class Conditions:
 
     `taste` (labs, enterprises) is the lasting taste for vendors less the dislike of depending on them; `peers`
     (segments, labs) shares of the segment's production workloads; `going_price` and the tasks' `other_cost` USD per
-    Mtok by type; `talent_gain`, `tooling` and the `maturity` of the commons of open models in 0-1; `premium` of pay for
-    open-model skills, as a fraction; `budget_index` and `fixed_cost_index` relative to the first
-    quarter.
+    Mtok by type; `talent_gain`, `tooling`, the `maturity` of the commons of open models and how much of what is needed
+    is `adapted` there, all in 0-1; `premium` of pay for open-model skills, as a fraction; `budget_index` and
+    `fixed_cost_index` relative to the first quarter.
     """
 
     brand: Floats
@@ -56,6 +56,7 @@ class Conditions:
     tooling: float
     premium: float
     maturity: float
+    adapted: float
     budget_index: float
     fixed_cost_index: float
 
@@ -305,7 +306,7 @@ def _type_attributes(population: Population, menu: Menu, seen: Conditions) -> Fl
     other, is_open, exposure = seen.other_cost[:, None], c.is_open[model], _of(modes, "exposure")[mode]
     cost = cost_disutility(c.unit_cost[:, model, mode], other, seen.going_price[:, None] + other)
     confidential = np.arange(len(WORKLOADS)) == CONFIDENTIAL
-    adapted = 1.0 + p.commons.customisation * seen.maturity
+    adapted = 1.0 + p.commons.customisation * seen.adapted
     return np.stack(
         (
             _common_utility(population, menu, seen),
@@ -328,7 +329,7 @@ def _common_attributes(population: Population, menu: Menu, seen: Conditions) -> 
     speaks = np.array([[region.language.get(home, 0.0) for home in REGIONS] for region in regions]) * p.switches.origin
     banned = np.array([[region.banned.get(home, False) for home in REGIONS] for region in regions])
     spoken = speaks[:, origin]
-    fit = np.where(is_open, supplemented(spoken, p.commons.language * p.switches.origin, seen.maturity), spoken)
+    fit = np.where(is_open, supplemented(spoken, p.commons.language * p.switches.origin, seen.adapted), spoken)
     inspected = p.weight("transparency") * is_open
     liked = d.language_fit * fit + inspected * _of(regions, "transparency")[:, None]
     follow = p.weight("peers") * _of(population.segments, "peers")[:, None] * seen.peers[:, menu.lab]

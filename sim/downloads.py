@@ -1,4 +1,4 @@
-"""Downloads: who pulls open weights in a quarter, and why. Measured after buyers have chosen; it moves nobody."""
+"""Downloads: who pulls open weights in a quarter, and why. Derivatives grow out of it (`sim.commons`)."""
 
 from __future__ import annotations
 

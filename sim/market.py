@@ -16,6 +16,7 @@ from sim.agents.strategy import reconsider, target_run
 from sim.audit import IdentityResidual, require_identities
 from sim.choice import Conditions, choose, upgrades
 from sim.commons import Commons
+from sim.downloads import pulls_of
 from sim.economics.adoption import bass_step
 from sim.economics.technology import knowledge_step
 from sim.equity import Register
@@ -73,7 +74,7 @@ class Market(mesa.Model):
             raise ValueError(f"until {until} is before the first quarter {self.parameters.run.first_quarter}")
         self.trends = Trends.at_start(self.parameters)
         self.frontier = Frontier.at_start(self.parameters)
-        self.commons = Commons()
+        self.commons = Commons(derivatives=np.zeros(len(self.parameters.labs) + 1))
         self.open_use = self.parameters.commons.reference_share
         self._build_agents(enterprises or self.parameters.run.enterprises)
         self._build_accounts()
@@ -425,7 +426,7 @@ class Market(mesa.Model):
     def enterprises_choose(self) -> None:
         """Every due workload chooses a model and a mode; others may take a newer model of their lab."""
         population, w = self.population, self.population.workloads
-        seen = self.conditions()
+        seen, before = self.conditions(), (w.model.copy(), w.mode.copy())
         self._end_unsold()
         due = population.due_rows(self.quarter)
         scale = np.ones(w.count)
@@ -441,6 +442,17 @@ class Market(mesa.Model):
         if self.parameters.switches.upgrades:
             self._upgrade(due, seen, ids, draws)
         self.usage = self._use()
+        self._pull_weights(*before)
+
+    def _pull_weights(self, model: NDArray[np.int32], mode: NDArray[np.int8]) -> None:
+        """Who runs open weights anew, or tries them, downloads them; derivatives grow out of that. Before: by slot."""
+        w, row = self.population.workloads, self.usage.row
+        moved = (w.model[row] != model[row]) | (w.mode[row] != mode[row])
+        stick, p = self.yardstick, self.parameters.community
+        strata = stick.stratum, stick.counted.shape[1]
+        self.pulls = pulls_of(self.usage, self.catalogue, moved, strata, self.quarter, p)
+        by_lab = np.bincount(self.catalogue.lab, self.pulls.by_model.sum(axis=0), len(self.roster) + 1)
+        self.commons.derive(np.asarray(by_lab, np.float64), p)
 
     def _end_unsold(self) -> None:
         """Workloads whose model is served no more, or not in their mode, run nothing and must choose this quarter.
@@ -483,6 +495,7 @@ class Market(mesa.Model):
             tooling=self.trends.tooling,
             premium=self.trends.skill_premium(self.parameters),
             maturity=self.commons.maturity,
+            adapted=self.commons.depth(self.parameters),
             budget_index=self.trends.budget,
             fixed_cost_index=self.trends.fixed_cost,
         )

@@ -692,6 +692,7 @@ class CommonsParameters(Section):
     reference_share: float = number("-", "open part of deployments at which these rates hold", 0.001, 1.0)
     feedback: float = number("-", "elasticity of common tooling and knowledge to use", 0.0, 2.0)
     assurance: float = number("-", "missing accountability of open modes that a mature commons supplies", 0.0, 1.0)
+    derivatives_half: float = number("count", "derivatives in use that cover half of what buyers need", 1.0, 1e9)
     customisation: float = number("-", "what ready adapted versions add to the worth of adapting", 0.0, 5.0)
     language: float = number("-", "missing fit of languages that adapted versions supply", 0.0, 1.0)
 

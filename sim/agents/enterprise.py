@@ -152,7 +152,7 @@ class Enterprise(mesa.Agent):
             return worth
         fit = home.language.get(origin, 0.0)
         if c.is_open[m]:
-            fit = float(supplemented(fit, p.commons.language, seen.maturity))
+            fit = float(supplemented(fit, p.commons.language, seen.adapted))
         return worth + d.language_fit * fit
 
     def _mode_terms(self, row: int, offer: int, menu: Menu, seen: Conditions) -> float:
@@ -174,7 +174,7 @@ class Enterprise(mesa.Agent):
         if not is_open:
             return worth
         able = 1.0 - d.tuning_skill * p.switches.fine_tuning * self._missing(seen)
-        worth += p.weight("customisation") * work.customisation * able * (1.0 + p.commons.customisation * seen.maturity)
+        worth += p.weight("customisation") * work.customisation * able * (1.0 + p.commons.customisation * seen.adapted)
         worth += p.weight("stability") + p.weight("transparency") * (self._home().transparency + traits.transparency)
         return worth + float(e.taste[self.index]) + p.weight("strategic_open_lean") * bool(e.strategic[self.index])
 

@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from sim.downloads import Pulls, pulls_of
-from sim.economics.community import derivative_stock
+from sim.downloads import Pulls
 from sim.economics.demand import quality
 from sim.markets.menu import API, HOSTED, Catalogue
 from sim.markets.model_market import Usage
 from sim.measures import leader_changes, noticeable_lag, price_volatility, transitions
 from sim.parameters import COMMUNITY, MODES, WORKLOADS
-from sim.quarters import DT, decimal_year
+from sim.quarters import decimal_year
 from sim.records import Words
 from sim.records.flows import BUYERS, Backing, Columns, flows_of
 
@@ -91,14 +90,13 @@ class News(NamedTuple):
 class Chronicle:
     """What the measures of change remember: last quarter's posts and trade, and what has added up so far.
 
-    `derivatives` by the labs' positions, the community last; `parties` are the names of the parties of `Posts`,
+    `parties` are the names of the parties of `Posts`,
     `accounts` those of the journal's accounts, the enterprises last.
     """
 
     posts: Posts
     trade: Trade
     leaders: list[str | None]
-    derivatives: Floats
     backing: Backing
     parties: tuple[str, ...]
     accounts: tuple[str, ...]
@@ -118,7 +116,6 @@ class Chronicle:
             posts=Posts.of(usage, c, market.population.workloads.count, 2 * len(names))[0],
             trade=Trade.of(usage, c),
             leaders=[],
-            derivatives=np.zeros(len(names)),
             backing=Backing.of(len(known) + 1, backers, [lab.account for lab in market.roster]),
             parties=(*(name for name in names for _ in CAMPS), NONE),
             accounts=(*sorted(known, key=lambda name: known[name]), BUYERS),
@@ -126,26 +123,20 @@ class Chronicle:
 
     def write(self, market: Market) -> News:
         """The quarter against the last, which it replaces in memory."""
-        usage, c, p, w = market.usage, market.catalogue, market.parameters.community, market.population.workloads
+        usage, c, w = market.usage, market.catalogue, market.population.workloads
         posts, now = Posts.of(usage, c, w.count, self.posts.none)
         before, trade = self.posts.of_slot[usage.row], Trade.of(usage, c)
-        stick = market.yardstick
-        strata = stick.stratum, stick.counted.shape[1]
-        moved = (before ^ now) >= STAGES  # another model or mode, whatever the stage: the last bit
-        pulls = pulls_of(usage, c, moved, strata, market.quarter, p)
         flows = flows_of(market.journal.books(market.quarter).batches, len(self.accounts))
-        by_lab = np.asarray(np.bincount(c.lab, pulls.by_model.sum(axis=0), self.derivatives.size), np.float64)
-        self.derivatives = derivative_stock(self.derivatives, by_lab, p.derivatives_per_pull, p.derivative_life, DT)
         circular, share = self.backing.come_round(flows)
         columns = volatility(self.trade, trade) | lags(market)
         columns |= {"circular_money_usd": circular, "circular_share": share}
-        columns |= {"downloads": float(np.cumsum(by_lab)[-1]), "derivatives": float(np.cumsum(self.derivatives)[-1])}
+        made = {"downloads": market.commons.downloads, "derivatives": market.commons.derivatives}
+        columns |= {name: float(np.cumsum(by_lab)[-1]) for name, by_lab in made.items()}
         switches = switches_of((self.posts, posts), (before, now), usage, w.weight)
         label = Words(np.array([market.quarter - market.first_quarter]), market.records.quarters)
         tables = {"switches": switches.table(label, self.parties), "flows": flows.table(label, self.accounts)}
         self.posts, self.trade = posts, trade
-        each = {"downloads": by_lab.tolist(), "derivatives": self.derivatives.tolist()}
-        return News(pulls, columns, each, tables)
+        return News(market.pulls, columns, {name: by_lab.tolist() for name, by_lab in made.items()}, tables)
 
     def lead(self, leader: str) -> dict[str, Any]:
         """Who sells most by API ('' for nobody), whether it is another than before, how often that has been so."""

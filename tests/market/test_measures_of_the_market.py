@@ -22,7 +22,7 @@ from sim.records.chronicle import Posts, switches_of
 from sim.records.flows import MANY, flows_of
 from sim.records.observation import COST_COLUMNS, REVENUE_COLUMNS
 from sim.scenario import Scenario
-from tests.market.worlds import altered, differences, put, run_of, steps
+from tests.market.worlds import altered, differences, off, put, run_of, steps
 
 Tables = dict[str, pd.DataFrame]
 BACKERS = ("alibaba", "amazon", "google", "microsoft", "nvidia", "softbank", "tencent")
@@ -155,11 +155,11 @@ def test_teams_try_what_is_good_for_their_work(chosen: tuple[Market, pd.DataFram
     assert (more[PILOT + 1 :, SELF] > 0.0).all()
 
 
-def test_downloads_move_nobody(baseline: Scenario, ten_quarters: Records) -> None:
-    """Other numbers of the community change downloads and derivatives and no other bit. Kills: a measure that draws
-    luck, changes a column it reads, or feeds anything."""
+def test_downloads_move_nobody_but_by_the_commons(baseline: Scenario) -> None:
+    """Without a commons other numbers change downloads and derivatives and no other bit. Kills: a measure that draws
+    luck, changes a column it reads, or feeds anything else."""
     edit = put("community", start_pulls=1.0, hosted_pulls=9.0, trial_pulls=7.0, freshness=9.0, derivative_life=9.0)
-    other = run_of(altered(baseline, edit))
+    ten_quarters, other = (run_of(altered(baseline, off("commons"), *more)) for more in ((), (edit,)))
     named = {f"{table}.{column}" for table in ("market", "labs") for column in ("downloads", "derivatives")}
     assert set(differences(ten_quarters, other)) == named | {"shares.share"}
     kept = [i for i, lens in enumerate(LENSES) if lens != "downloads"]

@@ -71,7 +71,7 @@ IDLE: dict[str, Edit] = {
     "latency": put("demand", latency=0.0),
     "strategic_open_lean": put("demand", strategic_open_lean=0.0),
     "transparency": put("demand", transparency=0.0),
-    "commons": put("commons", maturing=0.0, feedback=0.0),
+    "commons": put("commons", maturing=0.0, feedback=0.0, customisation=0.0, language=0.0),
     "integrators": put("demand", integrator_relief=0.0),
     "fine_tuning": put("demand", tuning_skill=0.0),
     "air_gap": put("demand", air_gap=1.0),
