@@ -14,6 +14,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import stdtrit
 
+from sim.records.names import Named
 from sim.runs.results import Run
 
 Floats = NDArray[np.float64]
@@ -52,6 +53,26 @@ def so_far(*kinds: str) -> Read:
         return _grid(result, happened.reindex(every, fill_value=0).to_numpy()).cumsum(axis=1)
 
     return read
+
+
+def added_up(name: str) -> Read:
+    """Reads a column of the market table added up from the first quarter on."""
+    return lambda result: column(name)(result).cumsum(axis=1)
+
+
+def reader(measure: Named, population: str = "all") -> Read:
+    """Reads a measure by its name; shares are those of a population."""
+    match measure.table:
+        case "market":
+            return column(measure.what)
+        case "so_far":
+            return added_up(measure.what)
+        case "funding":
+            return table_column("funding", measure.what)
+        case "events":
+            return so_far(measure.what)
+        case "shares":
+            return share(measure.what, measure.by, measure.key, population)
 
 
 def _grid(result: Run, values: NDArray[np.generic]) -> Floats:

@@ -104,6 +104,14 @@ MARKET_COLUMNS: tuple[Column, ...] = (
     Column("price_volatility_open", "log points per quarter", "the same of open models at hosts"),
     Column("downloads", "count per quarter", "pulls of open weights: starts of workloads, their hosts, trials"),
     Column("derivatives", "count", "community derivatives of open weights in use, made since the first quarter"),
+    *(
+        Column(f"open_share_{w}", "0-1", f"open part of the deployments of workload type {w}")
+        for w in WORKLOADS
+        if w != "pilot"
+    ),
+    Column("open_share_of_independent_revenue", "0-1", "open part of what independent labs earn on models"),
+    *(Column(f"active_labs_{region}", "count", f"active labs at home in {region}", "count") for region in REGIONS),
+    *(Column(f"best_{region}_oom", "OOM", f"best model on release of a lab at home in {region}") for region in REGIONS),
     Column("subscale_exits_and_rescues", "count per quarter", "sub-scale labs that exited or were rescued"),
     Column(
         "share_of_large_enterprises_with_5_or_more_models",

@@ -3,6 +3,7 @@
 - `hhi`: a column of the market table
 - `share.LENS.open`: open models' share under a lens; `share.LENS.BY.KEY`: any key's, as in `share.tokens.region.eu`
 - `events_so_far.KIND`: how many events of a kind there have been since the first quarter
+- `so_far.COLUMN`: a column of the market table added up from the first quarter on
 - `funding.COLUMN`: a column of the funding table
 """
 
@@ -14,14 +15,14 @@ from typing import Literal
 
 from sim.records import BY, EVENT_KINDS, FUNDING_COLUMNS, LENSES, MARKET_COLUMNS, Column
 
-SHARE, EVENTS, FUNDING = "share", "events_so_far", "funding"
+SHARE, EVENTS, SO_FAR, FUNDING = "share", "events_so_far", "so_far", "funding"
 
 
 @dataclass(frozen=True)
 class Named:
     """Where a measure is read: the column, lens or kind of event, and for a share the axis and the key on it."""
 
-    table: Literal["market", "funding", "shares", "events"]
+    table: Literal["market", "so_far", "funding", "shares", "events"]
     what: str
     by: str = ""
     key: str = ""
@@ -31,7 +32,8 @@ class Named:
         """What it is called."""
         if self.table == "shares":
             return ".".join((SHARE, self.what, *(() if self.by == "openness" else (self.by,)), self.key))
-        return {"market": "", "funding": f"{FUNDING}.", "events": f"{EVENTS}."}[self.table] + self.what
+        family = {"market": "", "so_far": f"{SO_FAR}.", "funding": f"{FUNDING}.", "events": f"{EVENTS}."}
+        return family[self.table] + self.what
 
 
 def named(name: str) -> Named:
@@ -39,6 +41,8 @@ def named(name: str) -> Named:
     family, _, rest = name.partition(".")
     if family == EVENTS:
         return Named("events", _known("kind of event", rest, EVENT_KINDS))
+    if family == SO_FAR:
+        return Named("so_far", _known("measure", rest, _numbers(MARKET_COLUMNS)))
     if family == FUNDING:
         return Named("funding", _known("column of the funding table", rest, _numbers(FUNDING_COLUMNS)))
     if family == SHARE:
@@ -47,7 +51,7 @@ def named(name: str) -> Named:
         if not last:
             return Named("shares", _known("lens", lens, LENSES), "openness", _known("key", key, ("open", "closed")))
         return Named("shares", _known("lens", lens, LENSES), _known("axis", by, BY), last)
-    return Named("market", _known("measure", name, (*_numbers(MARKET_COLUMNS), SHARE, EVENTS, FUNDING)))
+    return Named("market", _known("measure", name, (*_numbers(MARKET_COLUMNS), SHARE, EVENTS, SO_FAR, FUNDING)))
 
 
 def _numbers(columns: tuple[Column, ...]) -> tuple[str, ...]:

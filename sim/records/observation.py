@@ -12,8 +12,8 @@ import numpy as np
 from sim.agents.lab import ACTIVE, EXITED, Lab
 from sim.markets.menu import API, EDGE, HOSTED, PRIVATE, SELF
 from sim.measures import concentration_ratio, effective_number, entropy, hhi, hhi_change_by_cause
-from sim.parameters import COMMUNITY, WORKLOADS
-from sim.population import EMPTY
+from sim.parameters import COMMUNITY, REGIONS, WORKLOADS
+from sim.population import EMPTY, PILOT_TYPE
 from sim.records import LENSES, POPULATIONS
 from sim.records.chronicle import News
 
@@ -35,6 +35,8 @@ def market_row(market: Market, block: Block, news: News) -> dict[str, Any]:
     row |= _spending(market)
     row |= _buyers(market)
     row |= _prices(market)
+    row |= _open_by_work(market)
+    row |= _by_region(market)
     residual = market.residual
     return row | {
         "active_labs": len(market.active_labs),
@@ -42,6 +44,7 @@ def market_row(market: Market, block: Block, news: News) -> dict[str, Any]:
         "subscale_exits_and_rescues": float(market.exits_and_rescues),
         "products": market.products,
         "products_at_price_floor": market.products_at_floor,
+        "open_share_of_independent_revenue": _open_part_of_revenue(market),
         "investor_mood": math.exp(market.mood),
         "funding_usd": _sum(market, lambda lab: lab.accounts.funding),
         "total_lab_cash_usd": _sum(market, lambda lab: float(market.journal.cash[lab.account])),
@@ -121,6 +124,39 @@ def _technology(market: Market) -> dict[str, Any]:
         "trend_training_cost_usd": trends.training_cost,
         "trend_training_cost_2023usd": trends.training_cost / trends.deflator,
     } | {f"quality_gap_{name}": float(lead[k]) for k, name in enumerate(WORKLOADS)}
+
+
+def _open_by_work(market: Market) -> dict[str, float]:
+    """Open part of the deployments of each type of work; nan where there are none."""
+    usage, kinds = market.usage, len(WORKLOADS)
+    weight = np.where(usage.production, usage.weight, 0.0)
+    every = np.bincount(usage.kind, weight, kinds)
+    opened = np.bincount(usage.kind, weight * market.catalogue.is_open[usage.model], kinds)
+    part = np.where(every > 0.0, opened, np.nan) / np.where(every > 0.0, every, 1.0)
+    return {f"open_share_{name}": float(part[k]) for k, name in enumerate(WORKLOADS) if k != PILOT_TYPE}
+
+
+def _by_region(market: Market) -> dict[str, Any]:
+    """Labs at work and the best they serve, by home region; nan where there is none."""
+    row: dict[str, Any] = {}
+    for region in REGIONS:
+        at_home = [lab for lab in market.active_labs if lab.parameters.region == region]
+        best = max((lab.best_capability for lab in at_home), default=float("nan"))
+        row |= {f"active_labs_{region}": len(at_home), f"best_{region}_oom": best}
+    return row
+
+
+def _open_part_of_revenue(market: Market) -> float:
+    """Open part of what independent labs earn on models: calls, private deployments, hosts' shares, services."""
+    usage, c, labs = market.usage, market.catalogue, len(market.roster) + 1
+    lab = c.lab[usage.model]
+    every = np.bincount(lab, usage.first_party, labs)
+    opened = np.bincount(lab, usage.first_party * c.is_open[usage.model], labs)
+    own = [x for x in market.active_labs if not x.backed]
+    support = sum(x.accounts.revenue.get(line, 0.0) for x in own for line in ("hosted_revenue_share", "services"))
+    at = [x.position for x in own]
+    whole = math.fsum(every[at].tolist()) + support
+    return (math.fsum(opened[at].tolist()) + support) / whole if whole > 0.0 else float("nan")
 
 
 def _spending(market: Market) -> dict[str, Any]:

@@ -278,7 +278,7 @@ def test_units_in_words() -> None:
 def test_the_figure_shows_levels_and_differences(several) -> None:
     """Kills: a measure or scenario left out, the difference drawn as level, a shared shock marked."""
     found = compare.compare({"a": several, "b": changed(several, "2024Q2", hhi=10.0)})
-    shock = load_scenario("price_war").parameters.shocks[-1].model_copy(update={"quarter": "2024Q2"})
+    shock = load_scenario("talent-war").parameters.shocks[-1].model_copy(update={"quarter": "2024Q2"})
     figure = compare_figure.draw(found, ["hhi", "api_spend_usd"], [("b", shock)])
     left, right = figure.axes[:2]
     np.testing.assert_allclose(right.lines[1].get_ydata()[-1], 10.0, rtol=1e-9)
@@ -292,20 +292,20 @@ def test_the_figure_shows_levels_and_differences(several) -> None:
 
 def test_only_dated_changes_that_differ_are_marked() -> None:
     """Kills: every shock of the baseline marked, one that a scenario drops forgotten."""
-    base, war = load_scenario("baseline"), load_scenario("price_war")
-    found = compare_figure.dated_changes({"baseline": base, "price_war": war}, "baseline")
+    base, war = load_scenario("baseline"), load_scenario("talent-war")
+    found = compare_figure.dated_changes({"baseline": base, "talent-war": war}, "baseline")
     assert [(name, shock.quarter) for name, shock in found] == [
-        ("price_war", shock.quarter) for shock in war.parameters.shocks[len(base.parameters.shocks) :]
+        ("talent-war", shock.quarter) for shock in war.parameters.shocks[len(base.parameters.shocks) :]
     ]
     common = war.parameters.shocks[-1]
     assert not compare_figure.dated_changes({"a": war, "b": war}, "a") and common in war.parameters.shocks
-    turned = compare_figure.dated_changes({"baseline": base, "price_war": war}, "price_war")
-    assert {name for name, _ in turned} == {"price_war"} and len(turned) == len(found)
+    turned = compare_figure.dated_changes({"baseline": base, "talent-war": war}, "talent-war")
+    assert {name for name, _ in turned} == {"talent-war"} and len(turned) == len(found)
 
 
 def test_the_caption_names_a_change_of_every_scenario() -> None:
     """Kills: a scenario of many dated changes that crowds out the others."""
-    shock = load_scenario("price_war").parameters.shocks[-1]
+    shock = load_scenario("talent-war").parameters.shocks[-1]
     text = compare_figure._shock_words([*[("many", shock)] * 9, ("few", shock)])
     assert f"many: {shock.quarter}" in text and "and 6 more" in text and f"few: {shock.quarter}" in text
     assert compare_figure._shock_words([]) == ""
@@ -343,23 +343,23 @@ SHORT = ("--until", "2023Q4", "--workers", 1, "--replications", 2)
 
 def test_compare_writes_tables_a_figure_and_the_runs(shell) -> None:
     """Kills: a file not named or not written, another default folder, seeds not common, units lost on disk."""
-    assert shell("compare", "baseline", "price_war", *SHORT, "--seed", 7) == 0
-    place = Path("runs/compare-baseline-price_war")
-    assert {"baseline", "price_war", *(f"compare{s}" for s in compare.SUFFIXES)} == set(os.listdir(place))
-    assert json.loads((place / "price_war/manifest.json").read_text())["seeds"] == [7, 8]
+    assert shell("compare", "baseline", "talent-war", *SHORT, "--seed", 7) == 0
+    place = Path("runs/compare-baseline-talent-war")
+    assert {"baseline", "talent-war", *(f"compare{s}" for s in compare.SUFFIXES)} == set(os.listdir(place))
+    assert json.loads((place / "talent-war/manifest.json").read_text())["seeds"] == [7, 8]
     table = pd.read_parquet(place / "compare.parquet")
     assert list(table.columns) == [column.name for column in compare.TABLE] and set(table["n"]) == {0, 2}
     assert pq.read_schema(place / "compare.parquet").field("low").metadata[b"meaning"].startswith(b"lower end")
     pd.testing.assert_frame_equal(pd.read_csv(place / "compare.csv", keep_default_na=False, na_values={
         name: [""] for name in compare._NUMBERS}), table, check_exact=True)  # fmt: skip
-    for words in ("price_war less baseline", "seeds 7-8", "2023Q4", "hhi", "release", "parts from", str(place)):
+    for words in ("talent-war less baseline", "seeds 7-8", "2023Q4", "hhi", "release", "parts from", str(place)):
         assert words in shell.out
     assert shell.err == ""
 
 
 def test_json_is_one_document(shell) -> None:
     """Kills: text beside the JSON, --measure ignored, NaN, a file that is not the printed document."""
-    assert shell("compare", "baseline", "price_war", *SHORT, "--out", "x", "--json", "--measure", "gap_months") == 0
+    assert shell("compare", "baseline", "talent-war", *SHORT, "--out", "x", "--json", "--measure", "gap_months") == 0
     document = json.loads(shell.out, parse_constant=lambda name: pytest.fail(name))
     (pair,) = document["pairs"]
     assert [measure["name"] for measure in pair["measures"]] == ["gap_months"]
@@ -371,13 +371,13 @@ def test_json_is_one_document(shell) -> None:
 
 def test_folders_give_what_scenarios_give(shell) -> None:
     """Kills: folders read in another order, a mixed comparison with other seeds, quarters or size than its folder."""
-    assert shell("compare", "baseline", "price_war", *SHORT, "--seed", 7, "--out", "x", "--enterprises", 700) == 0
-    assert shell("compare", "x/baseline", "x/price_war", "--out", "y") == 0
-    assert shell("compare", "x/baseline", "price_war", "--out", "z", "--workers", 1) == 0
+    assert shell("compare", "baseline", "talent-war", *SHORT, "--seed", 7, "--out", "x", "--enterprises", 700) == 0
+    assert shell("compare", "x/baseline", "x/talent-war", "--out", "y") == 0
+    assert shell("compare", "x/baseline", "talent-war", "--out", "z", "--workers", 1) == 0
     assert (Path("x/compare.csv").read_bytes() == Path("y/compare.csv").read_bytes()
             == Path("z/compare.csv").read_bytes())  # fmt: skip
-    assert json.loads(Path("z/price_war/manifest.json").read_text())["enterprises"] == 700
-    assert sorted(os.listdir("z")) == sorted([*(f"compare{s}" for s in compare.SUFFIXES), "price_war"])
+    assert json.loads(Path("z/talent-war/manifest.json").read_text())["enterprises"] == 700
+    assert sorted(os.listdir("z")) == sorted([*(f"compare{s}" for s in compare.SUFFIXES), "talent-war"])
     assert Path("x/compare.svg").read_bytes() == Path("y/compare.svg").read_bytes()
 
 
@@ -395,7 +395,7 @@ def test_different_horizons_and_seeds_are_said(shell) -> None:
     """Kills: a silent cut."""
     assert shell("run", "baseline", *SHORT, "--out", "a") == 0
     words = ["--until", "2024Q2", "--replications", 3, "--workers", 1]
-    assert shell("run", "price_war", *words, "--out", "b") == 0
+    assert shell("run", "talent-war", *words, "--out", "b") == 0
     assert shell("compare", "a", "b") == 0
     assert "note: horizons differ, 2023Q1 to 2023Q4 are compared" in shell.out
     assert "note: only the 2 common replications are compared" in shell.out
@@ -404,7 +404,7 @@ def test_different_horizons_and_seeds_are_said(shell) -> None:
 def damaged_folders(shell: Shell) -> None:
     """Two finished runs without a common seed, and copies of one with a torn, a short and an incomplete file."""
     assert shell("run", "baseline", *SHORT, "--out", "folder") == 0
-    assert shell("run", "price_war", *SHORT, "--seed", 5, "--out", "other") == 0
+    assert shell("run", "talent-war", *SHORT, "--seed", 5, "--out", "other") == 0
     for name in ("torn", "short", "bare"):
         shutil.copytree("folder", name)
     Path("torn/labs.parquet").write_bytes(b"PAR1")
@@ -418,19 +418,19 @@ def damaged_folders(shell: Shell) -> None:
     [
         ([], "A B"),
         (["baseline"], "name two or more"),
-        (["baseline", "pricewar"], "did you mean 'price_war'"),
+        (["baseline", "talentwar"], "did you mean 'talent-war'"),
         (["baseline", "baseline"], "named twice"),
-        (["baseline", "price_war", "--measure", "hi"], "did you mean 'hhi'"),
-        (["baseline", "price_war", "--until", "2032"], "--until"),
-        (["baseline", "price_war", "--until", "2022Q4"], "2022Q4 is before"),
-        (["baseline", "price_war", "--set", "technology.training_cost_grwth=3"], "training_cost_growth"),
-        (["baseline", "price_war", "--replications", "0"], "--replications"),
-        (["baseline", "price_war", "--out", "taken"], "left alone"),
-        (["baseline", "price_war", "--out", "folder"], "holds a run"),
-        (["baseline", "price_war", "--out", "taken/compare.csv"], "not a folder"),
+        (["baseline", "talent-war", "--measure", "hi"], "did you mean 'hhi'"),
+        (["baseline", "talent-war", "--until", "2032"], "--until"),
+        (["baseline", "talent-war", "--until", "2022Q4"], "2022Q4 is before"),
+        (["baseline", "talent-war", "--set", "technology.training_cost_grwth=3"], "training_cost_growth"),
+        (["baseline", "talent-war", "--replications", "0"], "--replications"),
+        (["baseline", "talent-war", "--out", "taken"], "left alone"),
+        (["baseline", "talent-war", "--out", "folder"], "holds a run"),
+        (["baseline", "talent-war", "--out", "taken/compare.csv"], "not a folder"),
         (["folder", "taken"], "not a run folder"),
         (["folder", "nowhere"], "no such scenario or file"),
-        (["folder", "price_war", "--seed", "9"], "no common replications"),
+        (["folder", "talent-war", "--seed", "9"], "no common replications"),
         (["folder", "other"], "no common replications, and only the same seeds can be compared"),
         (["folder", "other", "--until", "2023Q2"], "--until is for scenarios"),
         (["folder", "torn"], "torn is damaged"),
@@ -452,20 +452,20 @@ def test_bad_input_is_refused_in_few_words_before_anything_runs(shell, words, me
 
 def test_a_folder_that_is_compared_is_not_written_over(shell) -> None:
     """Kills: the reference replaced by the run it should be compared with."""
-    assert shell("run", "price_war", *SHORT, "--out", "price_war") == 0
-    before = Path("price_war/manifest.json").read_bytes()
-    assert shell("compare", "./price_war", "price_war", "--out", ".") == 2
+    assert shell("run", "talent-war", *SHORT, "--out", "talent-war") == 0
+    before = Path("talent-war/manifest.json").read_bytes()
+    assert shell("compare", "./talent-war", "talent-war", "--out", ".") == 2
     assert "is compared and would be written over" in shell.err
-    assert Path("price_war/manifest.json").read_bytes() == before
+    assert Path("talent-war/manifest.json").read_bytes() == before
 
 
 def test_failed_seeds_give_exit_3_and_the_others_are_compared(shell, market) -> None:
     """Kills: exit 0 after a failed seed; a comparison of nothing called a success."""
     market(fake_market.FailingMarket)
     words = ["--until", "2023Q4", "--workers", 1]
-    assert shell("compare", "baseline", "price_war", *words, "--replications", 3, "--json") == 3
+    assert shell("compare", "baseline", "talent-war", *words, "--replications", 3, "--json") == 3
     assert "seed 2 failed" in shell.err and json.loads(shell.out)["seeds"] == [1, 3]
-    assert shell("compare", "baseline", "price_war", *words, "--seed", 2, "--replications", 1, "--out", "n") == 1
+    assert shell("compare", "baseline", "talent-war", *words, "--seed", 2, "--replications", 1, "--out", "n") == 1
     assert "nothing is left to compare" in shell.err and not Path("n").exists()
 
 
@@ -502,7 +502,7 @@ def test_real_markets_do_not_depend_on_workers(tmp_path) -> None:
     common = ["--until", "2023Q4", "--enterprises", "300", "--replications", "2", "--measure", "hhi"]
     for workers in ("1", "2"):
         done = subprocess.run(
-            [*PLAIN, "compare", "baseline", "fast_costs", *common, "--workers", workers, "--out", tmp_path / workers],
+            [*PLAIN, "compare", "baseline", "cost-growth-3.1x", *common, "--workers", workers, "--out", tmp_path / workers],
             capture_output=True, text=True, check=False,
         )  # fmt: skip
         assert (done.returncode, done.stderr) == (0, "")
@@ -510,7 +510,7 @@ def test_real_markets_do_not_depend_on_workers(tmp_path) -> None:
         assert (tmp_path / "1" / name).read_bytes() == (tmp_path / "2" / name).read_bytes(), name
     pair = json.loads((tmp_path / "1/compare.json").read_text())["pairs"][0]
     assert pair["first_difference"]["quarter"] <= "2023Q4"
-    opened = {name: compare.open_checked(tmp_path / "1" / name) for name in ("baseline", "fast_costs")}
+    opened = {name: compare.open_checked(tmp_path / "1" / name) for name in ("baseline", "cost-growth-3.1x")}
     table = compare.compare(opened).table
     pd.testing.assert_frame_equal(table, pd.read_parquet(tmp_path / "1/compare.parquet"), check_exact=True)
     fresh = {
@@ -522,7 +522,7 @@ def test_real_markets_do_not_depend_on_workers(tmp_path) -> None:
 def test_an_interrupt_ends_cleanly(tmp_path) -> None:
     """Ctrl-C: exit 130, one line, no folder. Kills: a traceback, half a folder."""
     process = subprocess.Popen(
-        [*CLI, "compare", "baseline", "price_war", "--workers", "1", "--out", tmp_path / "a"],
+        [*CLI, "compare", "baseline", "talent-war", "--workers", "1", "--out", tmp_path / "a"],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
     )  # fmt: skip
     deadline = time.monotonic() + 30

@@ -130,7 +130,7 @@ def test_arguments_that_make_no_sense_are_refused(scenario, market, options, mes
         runs.run(scenario, **options)
 
 
-@pytest.mark.parametrize("name", ["price_war", "my.toml", None])
+@pytest.mark.parametrize("name", ["talent-war", "my.toml", None])
 def test_a_name_is_no_scenario(market, name):
     """Kills: an AttributeError deep inside; advice that loads another scenario than the one named."""
     with pytest.raises(TypeError, match=rf"give a scenario: load_scenario\('{name or 'baseline'}'\)"):

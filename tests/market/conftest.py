@@ -16,7 +16,7 @@ def baseline() -> Scenario:
 @pytest.fixture(scope="session")
 def dated_history() -> Scenario:
     """The market for models alone: dated rounds and licences, nobody is sold or founded."""
-    return load_scenario("dated_history")
+    return load_scenario("dated-history")
 
 
 @pytest.fixture(scope="session")

@@ -107,7 +107,7 @@ def _price_times_quantity(market: Market) -> dict[str, np.ndarray]:
     return {line: np.bincount(lab, amount, labs) for line, amount in amounts.items()}
 
 
-@pytest.fixture(scope="module", params=["baseline", "dated_history"])
+@pytest.fixture(scope="module", params=["baseline", "dated-history"])
 def audited(request: pytest.FixtureRequest) -> Audit:
     """200 enterprises for twelve quarters; Stability has nothing and ends on the way, where nobody buys wound down."""
     audit = Audit(Market(altered(load_scenario(request.param), broke("stability")), 3, 200, "2025Q4"))
@@ -315,7 +315,7 @@ def dead(audited: Audit) -> dict[str, int]:
     """Labs that are no more, and the position of the quarter in which each ended; Stability is one of them."""
     events = audited.market.records.tables()["events"]
     ends = events[events.kind.isin(["winddown", "acquihire", "merger"])]
-    if audited.market.scenario_name == "dated_history":
+    if audited.market.scenario_name == "dated-history":
         assert list(zip(ends.kind, ends.lab, strict=True)) == [("winddown", "stability")]
     found = {row.lab: audited.market.records.quarters.index(row.quarter) for row in ends.itertuples()}
     assert len(found) == len(ends)

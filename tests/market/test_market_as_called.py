@@ -20,8 +20,8 @@ def ended(baseline: Scenario) -> Market:
 
 def test_a_name_or_a_bad_seed_is_refused_with_advice(baseline: Scenario) -> None:
     """Kills: an AttributeError deep inside, an overflow of the generator, a fraction cut off."""
-    with pytest.raises(TypeError, match=r"give a scenario: load_scenario\('price_war'\)"):
-        Market("price_war")  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=r"give a scenario: load_scenario\('talent-war'\)"):
+        Market("talent-war")  # type: ignore[arg-type]
     for seed in (-1, 2**63, 1.5):
         with pytest.raises(ValueError, match="a seed must be a whole number from 0 to"):
             Market(baseline, seed)  # type: ignore[arg-type]
