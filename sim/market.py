@@ -155,7 +155,7 @@ class Market(mesa.Model):
         self.mood = 0.0  # investors', log
         self.industry_revenue: list[float] = []
         self.api_spend = 0.0
-        self.products = self.products_at_floor = 0
+        self.products = self.products_at_floor = self.closed_products = self.closed_at_floor = 0
         self.residual: IdentityResidual | None = None
         self.last_standing: observation.Standing | None = None
 
@@ -377,7 +377,9 @@ class Market(mesa.Model):
     def labs_post_prices(self) -> None:
         """All labs move towards their best response to last quarter's market; then the shelves are filled."""
         products = [m for m in self._served() if m.api]
+        closed = np.array([not m.is_open for m in products], bool)
         self.products, self.products_at_floor = len(products), 0
+        self.closed_products, self.closed_at_floor = int(closed.sum()), 0
         if products and self.submarkets.sum() > 0.0:
             demand = believed_demand(
                 products, self.sold, self.submarkets, self.exposed, self.conditions(), self.parameters
@@ -385,7 +387,7 @@ class Market(mesa.Model):
             before = np.array([m.price for m in products])
             conduct = self.parameters.pricing.conduct * np.array([self.lab[m.lab].own_conduct() for m in products])
             after, at_floor = new_prices(before, demand, conduct, self.parameters)
-            self.products_at_floor = int(at_floor.sum())
+            self.products_at_floor, self.closed_at_floor = int(at_floor.sum()), int((at_floor & closed).sum())
             for model, price in zip(products, after, strict=True):
                 model.price = float(price)
             self._note_volatility(products, np.abs(np.log(after / before)))

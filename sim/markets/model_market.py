@@ -209,4 +209,5 @@ def new_prices(prices: Floats, demand: BelievedDemand, conduct: Floats, paramete
         return prices, np.zeros(prices.shape, dtype=np.bool_)
     posted, at_floor = posted_prices(prices, demand, pricing.adjustment)
     posted = posted * conduct**pricing.adjustment
-    return np.maximum(posted, pricing.price_floor * demand.cost), at_floor
+    least = pricing.price_floor * demand.cost
+    return np.maximum(posted, least), at_floor | (posted < least)

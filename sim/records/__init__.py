@@ -122,9 +122,11 @@ MARKET_COLUMNS: tuple[Column, ...] = (
     Column(
         "products_at_price_floor",
         "count",
-        "products whose price the least believed elasticity binds",
+        "products whose price the least believed elasticity or the least mark-up binds",
         "count",
     ),
+    Column("closed_products", "count", "priced closed products", "count"),
+    Column("closed_products_at_price_floor", "count", "closed products whose price is so bound", "count"),
     Column(
         "hhi_change_mergers",
         "0-10,000",

@@ -44,6 +44,8 @@ def market_row(market: Market, block: Block, news: News) -> dict[str, Any]:
         "subscale_exits_and_rescues": float(market.exits_and_rescues),
         "products": market.products,
         "products_at_price_floor": market.products_at_floor,
+        "closed_products": market.closed_products,
+        "closed_products_at_price_floor": market.closed_at_floor,
         "open_share_of_independent_revenue": _open_part_of_revenue(market),
         "investor_mood": math.exp(market.mood),
         "funding_usd": _sum(market, lambda lab: lab.accounts.funding),

@@ -339,6 +339,7 @@ def shell(monkeypatch, capsys, tmp_path, market):
 
 
 SHORT = ("--until", "2023Q4", "--workers", 1, "--replications", 2)
+FAST = "cost-growth-3.1x"
 
 
 def test_compare_writes_tables_a_figure_and_the_runs(shell) -> None:
@@ -502,7 +503,7 @@ def test_real_markets_do_not_depend_on_workers(tmp_path) -> None:
     common = ["--until", "2023Q4", "--enterprises", "300", "--replications", "2", "--measure", "hhi"]
     for workers in ("1", "2"):
         done = subprocess.run(
-            [*PLAIN, "compare", "baseline", "cost-growth-3.1x", *common, "--workers", workers, "--out", tmp_path / workers],
+            [*PLAIN, "compare", "baseline", FAST, *common, "--workers", workers, "--out", tmp_path / workers],
             capture_output=True, text=True, check=False,
         )  # fmt: skip
         assert (done.returncode, done.stderr) == (0, "")
@@ -510,7 +511,7 @@ def test_real_markets_do_not_depend_on_workers(tmp_path) -> None:
         assert (tmp_path / "1" / name).read_bytes() == (tmp_path / "2" / name).read_bytes(), name
     pair = json.loads((tmp_path / "1/compare.json").read_text())["pairs"][0]
     assert pair["first_difference"]["quarter"] <= "2023Q4"
-    opened = {name: compare.open_checked(tmp_path / "1" / name) for name in ("baseline", "cost-growth-3.1x")}
+    opened = {name: compare.open_checked(tmp_path / "1" / name) for name in ("baseline", FAST)}
     table = compare.compare(opened).table
     pd.testing.assert_frame_equal(table, pd.read_parquet(tmp_path / "1/compare.parquet"), check_exact=True)
     fresh = {

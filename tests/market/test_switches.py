@@ -8,7 +8,7 @@ from sim.market import Market
 from sim.parameters import MODES, Parameters, Switches
 from sim.records import LENSES, Records
 from sim.scenario import Scenario
-from tests.market.worlds import Edit, altered, broke, differences, off, put, put_each, run_of
+from tests.market.worlds import Edit, altered, both, broke, differences, off, put, put_each, run_of
 
 
 def no_rounds(p: Parameters) -> None:
@@ -23,16 +23,6 @@ def no_agreed_rounds(p: Parameters) -> None:
         lab.rounds = [r for r in lab.rounds if not r.agreed]
 
 
-def both(*edits: Edit) -> Edit:
-    """One edit of several."""
-
-    def edit(p: Parameters) -> None:
-        for each in edits:
-            each(p)
-
-    return edit
-
-
 DATED = put("switches", exogenous_rounds=True, funding_market=False)
 RESTLESS = put("strategy", giving_up_rate=5.0)  # founders who soon look for a buyer
 # Where a mechanism seldom bites in ten quarters, or not in the baseline: a world in which it does.
@@ -40,6 +30,8 @@ WORLD: dict[str, Edit] = {
     "exogenous_rounds": DATED,
     "giving_up": RESTLESS,
     "withdrawals": put("technology", closed_life=2),
+    "trade_debt": both(put_each("labs", cash=1.0), off("giving_up", "acquihires", "mergers", "affordability")),
+    "herd": put("capital", herd=0.5),
     "merger_review": both(
         RESTLESS, put_each("regions", merger_level=0.0, merger_change=0.0, merger_share=0.0, failing_firm=False)
     ),

@@ -29,6 +29,16 @@ def altered(scenario: Scenario, *edits: Edit) -> Scenario:
     return replace(scenario, parameters=Parameters.model_validate(parameters.model_dump()))
 
 
+def both(*edits: Edit) -> Edit:
+    """One edit of several."""
+
+    def edit(p: Parameters) -> None:
+        for each in edits:
+            each(p)
+
+    return edit
+
+
 def put(section: str, **values: object) -> Edit:
     """An edit that sets numbers of one section."""
 
