@@ -124,6 +124,7 @@ class Switches(Section):
     strategy_choice: bool = choice("labs choose whether to race, follow, specialise, serve or stop")
     release_choice: bool = choice("labs choose open or closed at each release; off: by the licences of the scenario")
     giving_up: bool = choice("founders who see that they cannot pay for the race look for a buyer")
+    closing_down: bool = choice("labs that have long been on offer without a buyer are wound down in good order")
     restructuring: bool = choice("creditors forgive debt of a lab that its investors rescue")
     acquihires: bool = choice("giants hire teams of labs for sale and pay their holders a licence fee")
     mergers: bool = choice("labs for sale are taken over with customers and models")
@@ -446,6 +447,9 @@ class Control(Section):
     buyer_runway: float = number("quarters", "runway a lab needs to take over another", 0.0, 40.0)
     buyer_size: float = number("x", "value of a buying lab over its target's, at least", 0.0, 100.0)
     synergy: float = number("-", "part of the target's R&D saved in a merger", 0.0, 1.0)
+    patience: int = number(
+        "quarters", "time on offer without a buyer after which a lab that its sales do not carry winds down", 1, 400
+    )
 
 
 class Founding(Section):

@@ -142,6 +142,7 @@ class Lab(mesa.Agent):
         self._fortunes: dict[str, NDArray[np.floating]] = {}
         self.last_demand = 1.0  # bids for its last round over the ask
         self.distressed = 0  # quarters in a row
+        self.unsold = 0  # quarters on offer without a buyer since its last money
         self.record_run = 0.0
         self.revenues: list[float] = []
         self.last_round = -1

@@ -42,10 +42,12 @@ WORLD: dict[str, Edit] = {
     "merger_review": both(
         RESTLESS, put_each("regions", merger_level=0.0, merger_change=0.0, merger_share=0.0, failing_firm=False)
     ),
+    "closing_down": both(RESTLESS, off("acquihires", "mergers"), put("control", patience=2)),
     "restructuring": both(
         put("control", distress_runway=0.5, rescue_years=0.1, survival=1.0),
         put("capital", inflow=0.0, ticket=0.1),
-        off("acquihires", "mergers", "giving_up", "affordability", "founding", "strategy_choice", "release_choice"),
+        off("acquihires", "mergers", "closing_down", "giving_up", "affordability", "founding", "strategy_choice"),
+        off("release_choice"),
     ),
 }
 # What makes a mechanism idle without its switch.
@@ -80,6 +82,7 @@ IDLE: dict[str, Edit] = {
     "herd": put("capital", herd=0.0),
     "mood": put("capital", mood_gain=0.0, mood_luck=0.0),
     "giving_up": put("strategy", giving_up_rate=0.0),
+    "closing_down": put("control", patience=400),
     "restructuring": put("control", distress_runway=0.0),  # in its world distress has no other consequence
     "merger_review": put_each("regions", merger_level=1e4, merger_share=1.0),
     "founding": put("founding", places=0),
