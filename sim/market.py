@@ -8,6 +8,7 @@ import mesa
 import numpy as np
 from numpy.typing import NDArray
 
+from sim.agents.bases import OpenWeights
 from sim.agents.enterprise import Enterprise
 from sim.agents.investor import Investor
 from sim.agents.lab import ACTIVE, EXITED, NOT_ENTERED, Accounts, Lab, ReleasedModel
@@ -164,6 +165,9 @@ class Market(mesa.Model):
         self.submarkets = np.zeros(len(WORKLOADS))
         self.exposed: dict[int, float] = {}
         self.community_models = [community_model(p, self._new_id(), len(self.roster), self.first_quarter)]
+        self.open_weights = OpenWeights()
+        for model in self.community_models:
+            self.open_weights.add(model)
         self.teacher = self.frontier.teacher(self.quarter, p.technology.distillation_delay)  # best model to distil
         for lab in self.roster:
             if lab.entry <= self.first_quarter:
@@ -295,9 +299,11 @@ class Market(mesa.Model):
             model.price = model.serving * self._markup(lab, model)
             lab.add_model(model)
             self.frontier.register(model, self.parameters, self.trends.deflator)
+            self.open_weights.add(model)
             cause = (
                 f"{model.licence} {model.tier}, {model.base_capability:.2f} OOM after a run of {dollars(model.run_usd)}"
             )
+            cause += f" from the open weights of {model.built_on}" if model.built_on else ""
             numbers = {
                 "capability_oom": model.base_capability,
                 "run_usd": model.run_usd,

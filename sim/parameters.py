@@ -91,6 +91,7 @@ class Switches(Section):
     public_knowledge: bool = choice("open releases and the community feed a public stock of knowledge labs absorb")
     leakage: bool = choice("private knowledge of the best lab leaks (people, papers, products)")
     distillation: bool = choice("training on the outputs of the best served model")
+    open_bases: bool = choice("labs may begin their runs from the best open weights of others")
     community: bool = choice("the community improves open weights after release and adds to public knowledge")
     retirement: bool = choice("old closed models are withdrawn and force their users to move")
     pricing: bool = choice("labs move prices towards their best response; off: the first mark-up over cost is kept")
@@ -168,6 +169,10 @@ class Technology(Section):
     leak_delay: int = number("quarters", "a model must have been served this long before it teaches others", 0, 12)
     distillation: float = number("-", "part of the distance to the best served model closed by distillation", 0.0, 1.0)
     distillation_delay: int = number("quarters", "a model must have been served this long to be distilled", 0, 12)
+    base_added: float = number(
+        "-", "part of a run's effective compute that adds to open weights it begins from", 0.0, 1.0
+    )
+    base_delay: int = number("quarters", "open weights must have been out this long to be built on", 0, 400)
     run_noise: float = number("OOM", "standard deviation of luck in a training run", 0.0, 2.0)
     community_knowledge_rate: float = number("OOM per year", "public knowledge added by the community", 0.0, 3.0)
     community_model_gain: float = number("OOM", "what the community finally adds to a released open model", 0.0, 2.0)

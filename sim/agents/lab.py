@@ -10,6 +10,7 @@ import mesa
 import numpy as np
 from numpy.typing import NDArray
 
+from sim.agents.bases import continued, inherited
 from sim.economics.costs import serving_cost
 from sim.economics.technology import capability, effective_compute_oom, research_drift
 from sim.parameters import TIERS, LabParameters, Licence, Strategy, Tier
@@ -45,6 +46,7 @@ class ReleasedModel:
     serving: float
     price: float
     superseded: bool = False
+    built_on: str = ""  # the lab whose open weights its training began from
 
     @property
     def is_open(self) -> bool:
@@ -137,6 +139,7 @@ class Lab(mesa.Agent):
         self.forbidden: set[str] = set()  # buyers whom a regulator has refused
         self.proposed = False  # founders look for their first money
         self.origin = ""  # the lab its founders left
+        self.founded = parameters.entry == UNKNOWN_DATE  # in the run, not in the scenario
         self.last_ask = self.entry - NEVER
         self.round_failed = False
         self._fortunes: dict[str, NDArray[np.floating]] = {}
@@ -370,13 +373,16 @@ class Lab(mesa.Agent):
         """
         run = self.plan.run if self.leads(tier) and self.last_release else self.plan.last
         oom = self._hardware_oom(run.compute)
-        quality = self._capability(oom, tier, luck)
+        quality, base = self._capability(oom, tier, luck), None
+        if self.last_release or self.founded:  # what a lab of the scenario enters with is known
+            quality, base = continued(self, quality, tier)
+        oom = oom if base is None else max(oom, base.compute_oom)  # as large as its base, so as dear to serve
         serving = self.serving_cost_of(oom, tier)
         rival = self._newest(tier)
         if rival is not None and quality <= rival.base_capability + RELEASE_GAIN:
             return None
         policy = self.parameters.tiers[tier]
-        licence = self.model.license_release(self, tier, quality, openness)
+        licence = inherited(self.model.license_release(self, tier, quality, openness), base)
         return ReleasedModel(
             id=-1,
             lab=self.id,
@@ -393,6 +399,7 @@ class Lab(mesa.Agent):
             compute_oom=oom,
             serving=serving,
             price=0.0,
+            built_on="" if base is None else base.lab,
         )
 
     def leads(self, tier: Tier) -> bool:

@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 FloatArray = NDArray[np.float64]
+LN10 = float(np.log(10.0))
 
 
 def trend_cost(log_cost: ArrayLike, annual_growth: ArrayLike, dt: float) -> FloatArray:
@@ -41,6 +42,20 @@ def capability(
     alone = np.asarray(hardware_oom, dtype=np.float64) + np.asarray(knowledge)
     copied = np.asarray(distillation) * np.maximum(0.0, np.asarray(best_served) - alone)
     return np.asarray(alone + copied + np.asarray(noise))
+
+
+def built_on(own: ArrayLike, base: ArrayLike, added: ArrayLike) -> FloatArray:
+    """Capability of a run that may begin from open weights: max(own, log10(10^base + added 10^own)), in OOM.
+
+    ``own`` is what the run is worth from nothing and ``base`` the capability of the weights (-inf: none). Training
+    continued adds the part ``added`` (0-1) of the run's effective compute to that in the base, the rest repeats or
+    overwrites what is there (continued pre-training; Gururangan et al. 2020). Who is far ahead of all open weights
+    trains from nothing; nobody who can use a base ends below it.
+    """
+    alone, start = np.asarray(own, dtype=np.float64), np.asarray(base, dtype=np.float64)
+    with np.errstate(divide="ignore"):
+        more = np.log(np.asarray(added, dtype=np.float64)) + alone * LN10
+    return np.asarray(np.maximum(alone, np.logaddexp(start * LN10, more) / LN10))
 
 
 def research_drift(

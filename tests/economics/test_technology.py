@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from scipy.integrate import solve_ivp
 
 from sim.economics.technology import (
+    built_on,
     capability,
     capability_gap,
     effective_compute_oom,
@@ -110,3 +111,20 @@ def test_gap_in_months_looks_back_to_the_first_closed_model_as_good() -> None:
     assert gap_months(times, q, 2025.0, 1.1) == pytest.approx(6.0)
     assert math.isnan(gap_months(times, q, 2025.0, 2.5))
     assert math.isnan(gap_months([], [], 2025.0, 0.0))
+
+
+def test_a_run_continued_from_a_base_by_hand() -> None:
+    """Equal to its base with half of it added: 1.5 times the compute. Kills: sums of OOM, the base's part added.
+
+    Without a base the run is what it was, bit by bit; nothing added leaves the better of the two.
+    """
+    np.testing.assert_allclose(built_on([1.0, 0.0, 3.0], 1.0, 0.5), [1 + math.log10(1.5), 1 + math.log10(1.05), 3.0])
+    assert built_on(0.123456789, -np.inf, 0.5) == 0.123456789
+    np.testing.assert_allclose(built_on([1.0, 2.0], 1.5, 0.0), [1.5, 2.0])
+
+
+@given(LEVEL, LEVEL, st.floats(0, 1))
+def test_nobody_ends_below_the_base_or_the_own_run(own: float, base: float, added: float) -> None:
+    """And at most the sum of both computes. Kills: a base that drags down a better run, compute from nowhere."""
+    q = float(built_on(own, base, added))
+    assert max(own, base) - 1e-12 <= q <= math.log10(10**own + 10**base) + 1e-12

@@ -55,6 +55,7 @@ IDLE: dict[str, Edit] = {
     "run_noise": put("technology", run_noise=0.0),
     "leakage": put("technology", private_leakage=0.0),
     "distillation": put("technology", distillation=0.0),
+    "open_bases": put("technology", base_delay=400),
     "community": put("technology", community_model_gain=0.0, community_knowledge_rate=0.0),
     "free_tier": put("pricing", free_tier_share=0.0),
     "nests": put("demand", dissimilarity=1.0),
