@@ -17,7 +17,7 @@ from sim.agents.strategy import reconsider, target_run
 from sim.audit import IdentityResidual, require_identities
 from sim.choice import Conditions, choose, upgrades
 from sim.economics.adoption import bass_step
-from sim.economics.technology import knowledge_step
+from sim.economics.technology import diffused, knowledge_step
 from sim.equity import Register
 from sim.frontier import Frontier, leaked_knowledge, served_capability
 from sim.installed_base import community_model, first_going_prices, install
@@ -270,8 +270,18 @@ class Market(mesa.Model):
         )
         for lab, knowledge in zip(working, learned, strict=True):
             lab.knowledge = float(knowledge)
+        if s.efficiency_diffusion:
+            self._spread_methods()
         flagships = sum(m.is_open and m.tier == "flagship" and not m.superseded for m in self._served())
         self.frontier.publish(self.quarter, self.parameters, flagships)
+
+    def _spread_methods(self) -> None:
+        """Every lab, at work or not yet, takes over training methods of the most efficient one at work."""
+        level = np.array([lab.log_efficiency for lab in self.roster])
+        best = max((lab.log_efficiency for lab in self.active_labs), default=-np.inf)
+        gained = diffused(level, best, self.parameters.technology.efficiency_diffusion, DT)
+        for lab, gain in zip(self.roster, gained.tolist(), strict=True):
+            lab.learned += gain
 
     def labs_release_and_retire(self) -> None:
         """Founders of the quarter enter, finished runs become models, old models go."""

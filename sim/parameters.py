@@ -92,6 +92,8 @@ class Switches(Section):
     leakage: bool = choice("private knowledge of the best lab leaks (people, papers, products)")
     distillation: bool = choice("training on the outputs of the best served model")
     open_bases: bool = choice("labs may begin their runs from the best open weights of others")
+    efficiency_diffusion: bool = choice("cheaper training methods of one lab spread to the others")
+    release_bar: bool = choice("a run is released only for a gain that pays for a release; off: for any gain")
     community: bool = choice("the community improves open weights after release and adds to public knowledge")
     retirement: bool = choice("old closed models are withdrawn and force their users to move")
     pricing: bool = choice("labs move prices towards their best response; off: the first mark-up over cost is kept")
@@ -169,6 +171,9 @@ class Technology(Section):
     leak_delay: int = number("quarters", "a model must have been served this long before it teaches others", 0, 12)
     distillation: float = number("-", "part of the distance to the best served model closed by distillation", 0.0, 1.0)
     distillation_delay: int = number("quarters", "a model must have been served this long to be distilled", 0, 12)
+    efficiency_diffusion: float = number(
+        "per year", "speed at which labs' training methods catch up with the most efficient lab's", 0.0, 10.0
+    )
     base_added: float = number(
         "-", "part of a run's effective compute that adds to open weights it begins from", 0.0, 1.0
     )
@@ -186,6 +191,12 @@ class Technology(Section):
     small_serving_ratio: float = number("-", "serving cost of a small model over its flagship's", 1e-4, 1.0)
     flagship_interval: float = number("quarters", "mean time between flagships of one lab", 1.0, 40.0)
     small_interval: float = number("quarters", "mean time between small models of one lab", 1.0, 40.0)
+    release_gain: float = number(
+        "OOM",
+        "gain over what the lab serves in the tier that a release must bring; below it training goes on",
+        0.0,
+        5.0,
+    )
     minimum_interval: int = number("quarters", "shortest time between two releases in a tier", 1, 20)
     closed_life: int = number("quarters", "a superseded closed model is served at most this long after release", 1, 80)
     inflation: float = number("x per year", "index that deflates to 2023 USD", 0.9, 2.0)
@@ -619,6 +630,9 @@ class LabParameters(Section):
     capability: float = number("OOM", "flagship capability on entry before distillation", -10.0, 10.0)
     first_run: float = number("USD", "final-run cost of its first flagship", 1e3, 1e11)
     serving_efficiency: float = number("x", "serving cost of others over its own, all else equal", 0.05, 20.0)
+    training_efficiency: float = number(
+        "x", "compute that a training dollar buys it over others, by its own methods", 0.05, 20.0, default=1.0
+    )
     brand: float = number("logit", "brand on entry", -10.0, 10.0)
     safety: float = number("-", "safety record, 0-1", 0.0, 1.0)
     cloud_share: float = number("-", "part of API sales that goes through clouds", 0.0, 1.0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from math import exp
+from math import exp, inf, log
 from typing import TYPE_CHECKING
 
 import mesa
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from sim.agents.bases import continued, inherited
 from sim.economics.costs import serving_cost
-from sim.economics.technology import capability, effective_compute_oom, research_drift
+from sim.economics.technology import capability, effective_compute_oom, research_drift, worth_releasing
 from sim.parameters import TIERS, LabParameters, Licence, Strategy, Tier
 from sim.quarters import DT, QUARTERS_PER_YEAR, quarter_label, quarter_number
 
@@ -23,7 +23,6 @@ NOT_ENTERED, ACTIVE, EXITED = "not_entered", "active", "exited"
 FASTEST_GROWTH = 3.0  # yearly; nobody extrapolates more than a quadrupling
 UNKNOWN_DATE = "2199Q4"  # a place for a lab that nobody has founded yet
 NEVER = 10_000  # quarters: longer than any run
-RELEASE_GAIN = 0.02  # OOM: a release must beat what the lab already serves in that tier by this much
 
 
 @dataclass(slots=True)
@@ -138,6 +137,7 @@ class Lab(mesa.Agent):
         self.sale: Sale | None = None  # its founders look for a buyer
         self.forbidden: set[str] = set()  # buyers whom a regulator has refused
         self.proposed = False  # founders look for their first money
+        self.learned = 0.0  # log of the factor on training efficiency that it took over from others
         self.origin = ""  # the lab its founders left
         self.founded = parameters.entry == UNKNOWN_DATE  # in the run, not in the scenario
         self.last_ask = self.entry - NEVER
@@ -349,7 +349,12 @@ class Lab(mesa.Agent):
     def _compute_per_usd(self) -> float:
         """Compute that a dollar buys the lab today, over that of the reference day and place."""
         dearer = self.model.parameters.regions[self.parameters.region].compute_cost
-        return self.model.trends.flop_per_usd / dearer
+        return self.model.trends.flop_per_usd / dearer * exp(self.log_efficiency)
+
+    @property
+    def log_efficiency(self) -> float:
+        """Log of the compute a training dollar buys it over others elsewhere: its own methods and those taken over."""
+        return log(self.parameters.training_efficiency) + self.learned
 
     # ---- releases
 
@@ -367,7 +372,7 @@ class Lab(mesa.Agent):
         return release_chance(now - last, t.minimum_interval, mean)
 
     def finish_run(self, tier: Tier, luck: float, openness: float) -> ReleasedModel | None:
-        """The model of a run finished now; None if it would not beat what the lab serves.
+        """The model of a run finished now; None, and training goes on, if a release would not be worth it.
 
         `luck` in training is a standard normal, `openness` (uniform in 0-1) decides a choice of licence.
         """
@@ -378,8 +383,9 @@ class Lab(mesa.Agent):
             quality, base = continued(self, quality, tier)
         oom = oom if base is None else max(oom, base.compute_oom)  # as large as its base, so as dear to serve
         serving = self.serving_cost_of(oom, tier)
-        rival = self._newest(tier)
-        if rival is not None and quality <= rival.base_capability + RELEASE_GAIN:
+        rival, bar = self._newest(tier), self.model.parameters.switches.release_bar
+        gain = self.model.parameters.technology.release_gain if bar else 0.0
+        if not worth_releasing(quality, -inf if rival is None else rival.base_capability, gain):
             return None
         policy = self.parameters.tiers[tier]
         licence = inherited(self.model.license_release(self, tier, quality, openness), base)

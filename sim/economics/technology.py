@@ -58,6 +58,25 @@ def built_on(own: ArrayLike, base: ArrayLike, added: ArrayLike) -> FloatArray:
     return np.asarray(np.maximum(alone, np.logaddexp(start * LN10, more) / LN10))
 
 
+def diffused(level: ArrayLike, best: ArrayLike, speed: ArrayLike, dt: float) -> FloatArray:
+    """What a level of technique (log) gains in ``dt`` years towards the best: (1 - e^(-speed dt)) (best - level)+.
+
+    Catching up in proportion to the distance (Nelson and Phelps 1966); ``speed`` per year, 0 leaves everybody where he
+    is. Who is best gains nothing.
+    """
+    behind = np.maximum(0.0, np.asarray(best, dtype=np.float64) - np.asarray(level))
+    return np.asarray(-np.expm1(-np.asarray(speed) * dt) * behind)
+
+
+def worth_releasing(capability_oom: float, served: float, gain: float) -> bool:
+    """Whether a finished run goes on sale: it beats what the lab serves in the tier by more than a release costs.
+
+    All in OOM; ``gain`` is the improvement that pays for tests, launch and the trouble of users who move; ``served``
+    is -inf where the lab serves nothing yet.
+    """
+    return capability_oom > served + gain
+
+
 def research_drift(
     own_rate: ArrayLike, staff: ArrayLike, staff_reference: ArrayLike, concavity: ArrayLike
 ) -> FloatArray:

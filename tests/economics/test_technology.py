@@ -12,11 +12,13 @@ from sim.economics.technology import (
     built_on,
     capability,
     capability_gap,
+    diffused,
     effective_compute_oom,
     gap_months,
     knowledge_step,
     research_drift,
     trend_cost,
+    worth_releasing,
 )
 
 LEVEL, DRIFT, RATE = st.floats(-3, 3), st.floats(-2, 2), st.floats(0, 4)
@@ -128,3 +130,17 @@ def test_nobody_ends_below_the_base_or_the_own_run(own: float, base: float, adde
     """And at most the sum of both computes. Kills: a base that drags down a better run, compute from nowhere."""
     q = float(built_on(own, base, added))
     assert max(own, base) - 1e-12 <= q <= math.log10(10**own + 10**base) + 1e-12
+
+
+def test_methods_halve_their_distance_in_the_half_life() -> None:
+    """Kills: a speed per step, levels that fall to the best, growth of the best itself."""
+    half = math.log(2.0)
+    np.testing.assert_allclose(diffused([0.0, 2.0, 3.0], 2.0, half, 1.0), [1.0, 0.0, 0.0])
+    np.testing.assert_allclose(diffused(0.0, 2.0, half, 2.0), 1.5)
+    assert (diffused([0.0, 1.0], 5.0, 0.0, 1.0) == 0.0).all()
+
+
+def test_a_release_must_bring_its_gain() -> None:
+    """Kills: a gain that need not be exceeded, a first model that is held back."""
+    assert [worth_releasing(q, 1.0, 0.25) for q in (1.2, 1.25, 1.3)] == [False, False, True]
+    assert worth_releasing(-9.0, -math.inf, 0.25)

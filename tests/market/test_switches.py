@@ -33,6 +33,11 @@ def both(*edits: Edit) -> Edit:
     return edit
 
 
+def cheap_training(p: Parameters) -> None:
+    """A lab whose training dollar buys four times the compute."""
+    p.labs["zhipu"].training_efficiency = 4.0
+
+
 DATED = put("switches", exogenous_rounds=True, funding_market=False)
 RESTLESS = put("strategy", giving_up_rate=5.0)  # founders who soon look for a buyer
 # Where a mechanism seldom bites in ten quarters, or not in the baseline: a world in which it does.
@@ -42,6 +47,8 @@ WORLD: dict[str, Edit] = {
     "merger_review": both(
         RESTLESS, put_each("regions", merger_level=0.0, merger_change=0.0, merger_share=0.0, failing_firm=False)
     ),
+    "efficiency_diffusion": cheap_training,
+    "release_bar": put("technology", release_gain=0.5),
     "closing_down": both(RESTLESS, off("acquihires", "mergers"), put("control", patience=2)),
     "restructuring": both(
         put("control", distress_runway=0.5, rescue_years=0.1, survival=1.0),
@@ -56,6 +63,8 @@ IDLE: dict[str, Edit] = {
     "leakage": put("technology", private_leakage=0.0),
     "distillation": put("technology", distillation=0.0),
     "open_bases": put("technology", base_delay=400),
+    "efficiency_diffusion": put("technology", efficiency_diffusion=0.0),
+    "release_bar": put("technology", release_gain=0.0),
     "community": put("technology", community_model_gain=0.0, community_knowledge_rate=0.0),
     "free_tier": put("pricing", free_tier_share=0.0),
     "nests": put("demand", dissimilarity=1.0),
