@@ -13,6 +13,7 @@ from sim.agents.enterprise import Enterprise
 from sim.agents.investor import Investor
 from sim.agents.lab import ACTIVE, EXITED, NOT_ENTERED, Accounts, Lab, ReleasedModel
 from sim.agents.openness import licence_event, licence_for, say_licence
+from sim.agents.staff import move_staff
 from sim.agents.strategy import reconsider, target_run
 from sim.audit import IdentityResidual, require_identities
 from sim.choice import Conditions, choose, upgrades
@@ -258,6 +259,8 @@ class Market(mesa.Model):
             lab.make_plan()
             lab.train()
         t, s = self.parameters.technology, self.parameters.switches
+        if s.staff_moves:
+            move_staff(self, working)
         leaked = leaked_knowledge([m for lab in working for m in lab.models], self.quarter, t.leak_delay)
         learned = knowledge_step(
             np.array([lab.knowledge for lab in working]),

@@ -91,6 +91,7 @@ class Switches(Section):
     public_knowledge: bool = choice("open releases and the community feed a public stock of knowledge labs absorb")
     leakage: bool = choice("private knowledge of the best lab leaks (people, papers, products)")
     distillation: bool = choice("training on the outputs of the best served model")
+    staff_moves: bool = choice("people leave labs that pay less and carry part of what they know")
     open_bases: bool = choice("labs may begin their runs from the best open weights of others")
     efficiency_diffusion: bool = choice("cheaper training methods of one lab spread to the others")
     release_bar: bool = choice("a run is released only for a gain that pays for a release; off: for any gain")
@@ -168,6 +169,9 @@ class Technology(Section):
     public_knowledge_initial: float = number("OOM", "public knowledge stock K in the first quarter", -5.0, 5.0)
     public_absorption: float = number("-", "part of an open release's embodied knowledge that becomes public", 0.0, 1.0)
     private_leakage: float = number("per year", "k_leak, speed at which the best lab's knowledge leaks", 0.0, 5.0)
+    staff_mobility: float = number(
+        "per year", "rate at which people would leave for a lab that pays far more", 0.0, 10.0
+    )
     leak_delay: int = number("quarters", "a model must have been served this long before it teaches others", 0, 12)
     distillation: float = number("-", "part of the distance to the best served model closed by distillation", 0.0, 1.0)
     distillation_delay: int = number("quarters", "a model must have been served this long to be distilled", 0, 12)
@@ -210,6 +214,11 @@ class Costs(Section):
     staff_share: float = number("-", "staff in development cost", 0.0, 0.9)
     energy_share: float = number("-", "energy in development cost", 0.0, 0.5)
     wage_growth: float = number("x per year", "growth of pay (talent war)", 0.8, 3.0)
+    usual_wage_growth: float = number(
+        "x per year", "growth of pay at which people move at the usual rate; above it there is a talent war", 1.001, 3.0
+    )
+    hiring_years: float = number("years", "time constant at which the staff on the books follows spending", 0.01, 10.0)
+    vacancy_years: float = number("years", "time for which a post stays empty when somebody leaves", 0.0, 5.0)
     build_out_lag: float = number("years", "time constant at which compute capacity follows plans", 0.0, 10.0)
     budget_ratchet: float = number("x per quarter", "largest rise of a budget in a quarter", 1.0, 4.0)
     budget_cut: float = number("x per quarter", "largest cut of a budget in a quarter", 0.1, 1.0)

@@ -137,6 +137,8 @@ class Lab(mesa.Agent):
         self.sale: Sale | None = None  # its founders look for a buyer
         self.forbidden: set[str] = set()  # buyers whom a regulator has refused
         self.proposed = False  # founders look for their first money
+        self.usual_staff = 0.0  # staff it is used to pay, USD a year; 0 before its first quarter at work
+        self.vacant = 0.0  # part of its research posts that people have left
         self.learned = 0.0  # log of the factor on training efficiency that it took over from others
         self.origin = ""  # the lab its founders left
         self.founded = parameters.entry == UNKNOWN_DATE  # in the run, not in the scenario
@@ -294,7 +296,8 @@ class Lab(mesa.Agent):
     def research_rate(self) -> float:
         """Own research drift, OOM a year, of the staff it can pay at today's wages."""
         t = self.model.parameters.technology
-        staff = self.staff_spending / self.model.trends.wage
+        at_work = 1.0 - self.vacant * self.model.parameters.switches.staff_moves
+        staff = self.staff_spending / self.model.trends.wage * at_work
         return float(research_drift(t.research_rate, staff, self.model.trends.research_reference, t.research_concavity))
 
     # ---- planning: affordability first

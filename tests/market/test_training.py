@@ -1,4 +1,4 @@
-"""What a training dollar buys each lab, how methods spread, and when a finished run goes on sale."""
+"""What a training dollar buys each lab, how methods and people move, and when a finished run goes on sale."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pytest
 
+from sim.agents.staff import move_staff
 from sim.market import Market
 from sim.parameters import Parameters, Shock
 from sim.scenario import Scenario
@@ -81,3 +82,42 @@ def test_training_goes_on_until_a_release_is_worth_it(baseline: Scenario) -> Non
         return released
 
     assert told(0.6) < 0.8 * told(0.0)
+
+
+def test_people_follow_money_and_carry_what_they_know(baseline: Scenario) -> None:
+    """The leader in knowledge cuts its staff, a rich lab hires: it learns, the leader has empty posts for a while.
+
+    Kills: knowledge that moves against pay, a loss of posts that lasts, research that does not feel it.
+    """
+    market = steps(Market(altered(baseline, off("strategy_choice")), 1, 100, "2025Q4"), 4)
+    leader = max(market.active_labs, key=lambda lab: lab.knowledge)
+    poacher = min((x for x in market.active_labs if x is not leader), key=lambda lab: lab.knowledge)
+    for lab in market.active_labs:
+        lab.usual_staff = lab.staff_spending
+    leader.usual_staff, poacher.usual_staff = 2.0 * leader.staff_spending, 0.5 * poacher.staff_spending
+    known, others = (leader.knowledge, poacher.knowledge), market.active_labs
+    move_staff(market, others)
+    gap = known[0] - known[1]
+    speed = baseline.parameters.technology.staff_mobility * 0.75
+    part = baseline.parameters.control.staff_knowledge
+    assert leader.knowledge == known[0]
+    assert poacher.knowledge - known[1] == pytest.approx(part * gap * -math.expm1(-speed / 4.0))
+    assert leader.vacant > 0.0 == poacher.vacant
+    with_gap = leader.research_rate()
+    for _ in range(40):
+        move_staff(market, others)
+    assert leader.vacant < 1e-3
+    assert leader.research_rate() > with_gap
+
+
+def test_a_talent_war_moves_people_faster(baseline: Scenario) -> None:
+    """Pay that rises with the square of the usual growth: twice the rate. Kills: a war that only costs money."""
+
+    def empty_posts(growth: float) -> float:
+        market = steps(Market(altered(baseline, off("strategy_choice")), 1, 100, "2025Q4"), 4)
+        market.parameters.costs.wage_growth = growth
+        move_staff(market, market.active_labs)
+        return sum(lab.vacant for lab in market.active_labs)
+
+    usual = baseline.parameters.costs.usual_wage_growth
+    assert empty_posts(usual**2) == pytest.approx(2.0 * empty_posts(usual)) and empty_posts(1.0) == 0.0
