@@ -42,7 +42,7 @@ def continued(lab: Lab, own: float, tier: Tier) -> tuple[float, ReleasedModel | 
     base = market.open_weights.base_for(lab, tier, market.quarter - t.base_delay)
     if base is None:
         return own, None
-    whole = float(built_on(own, base.base_capability, t.base_added))
+    whole = built_on(own, base.base_capability, t.base_added)
     return (whole, base) if whole > own else (own, None)
 
 

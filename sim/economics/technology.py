@@ -1,10 +1,11 @@
 """Training cost, effective compute, private and public knowledge, and the gap between two frontiers."""
 
+import math
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 FloatArray = NDArray[np.float64]
-LN10 = float(np.log(10.0))
 
 
 def trend_cost(log_cost: ArrayLike, annual_growth: ArrayLike, dt: float) -> FloatArray:
@@ -44,7 +45,7 @@ def capability(
     return np.asarray(alone + copied + np.asarray(noise))
 
 
-def built_on(own: ArrayLike, base: ArrayLike, added: ArrayLike) -> FloatArray:
+def built_on(own: float, base: float, added: float) -> float:
     """Capability of a run that may begin from open weights: max(own, log10(10^base + added 10^own)), in OOM.
 
     ``own`` is what the run is worth from nothing and ``base`` the capability of the weights (-inf: none). Training
@@ -52,10 +53,9 @@ def built_on(own: ArrayLike, base: ArrayLike, added: ArrayLike) -> FloatArray:
     overwrites what is there (continued pre-training; Gururangan et al. 2020). Who is far ahead of all open weights
     trains from nothing; nobody who can use a base ends below it.
     """
-    alone, start = np.asarray(own, dtype=np.float64), np.asarray(base, dtype=np.float64)
-    with np.errstate(divide="ignore"):
-        more = np.log(np.asarray(added, dtype=np.float64)) + alone * LN10
-    return np.asarray(np.maximum(alone, np.logaddexp(start * LN10, more) / LN10))
+    top = max(own, base)
+    together = 10.0 ** (base - top) + added * 10.0 ** (own - top)
+    return max(own, top + math.log10(together)) if together > 0.0 else own
 
 
 def diffused(level: ArrayLike, best: ArrayLike, speed: ArrayLike, dt: float) -> FloatArray:

@@ -120,15 +120,16 @@ def test_a_run_continued_from_a_base_by_hand() -> None:
 
     Without a base the run is what it was, bit by bit; nothing added leaves the better of the two.
     """
-    np.testing.assert_allclose(built_on([1.0, 0.0, 3.0], 1.0, 0.5), [1 + math.log10(1.5), 1 + math.log10(1.05), 3.0])
-    assert built_on(0.123456789, -np.inf, 0.5) == 0.123456789
-    np.testing.assert_allclose(built_on([1.0, 2.0], 1.5, 0.0), [1.5, 2.0])
+    wanted = [1.0 + math.log10(1.5), 1.0 + math.log10(1.05), 3.0]
+    np.testing.assert_allclose([built_on(own, 1.0, 0.5) for own in (1.0, 0.0, 3.0)], wanted, rtol=1e-14)
+    assert built_on(0.123456789, -math.inf, 0.5) == 0.123456789 == built_on(0.123456789, -math.inf, 0.0)
+    assert [built_on(own, 1.5, 0.0) for own in (1.0, 2.0)] == [1.5, 2.0]
 
 
 @given(LEVEL, LEVEL, st.floats(0, 1))
 def test_nobody_ends_below_the_base_or_the_own_run(own: float, base: float, added: float) -> None:
     """And at most the sum of both computes. Kills: a base that drags down a better run, compute from nowhere."""
-    q = float(built_on(own, base, added))
+    q = built_on(own, base, added)
     assert max(own, base) - 1e-12 <= q <= math.log10(10**own + 10**base) + 1e-12
 
 
