@@ -84,14 +84,14 @@ def test_it_runs_and_leaves_history_alone(name: str) -> None:
 
 
 # sd of one paired difference (8 seeds, 500 enterprises): self-hosted 0.6 pp about 6.3, frontier 0.14 OOM about -0.8,
-# independent labs 1.0 about 5.7. The mean of two seeds is 8 sigma or more from none: a lost mechanism (difference 0) is
-# caught, and one at half of its strength.
+# independent labs 0.7 about 2.3. The mean of two seeds is 4.5 sigma or more from none, 8 for the first two: a lost
+# mechanism (difference 0) is caught, for the first two also one at half of its strength.
 @pytest.mark.parametrize(
     ("name", "key", "sign", "least"),
     [
         ("tooling_matures", "self_hosted", +1, 3.0),
         ("slow_frontier", "frontier", -1, 0.4),
-        ("strict_review", "independent", +1, 2.5),
+        ("strict_review", "independent", +1, 1.0),
     ],
 )
 def test_robust_directions(name: str, key: str, sign: int, least: float) -> None:
