@@ -8,17 +8,19 @@ import mesa
 import numpy as np
 from numpy.typing import NDArray
 
+from sim.agents.bases import OpenWeights
 from sim.agents.enterprise import Enterprise
 from sim.agents.investor import Investor
 from sim.agents.lab import ACTIVE, EXITED, NOT_ENTERED, Accounts, Lab, ReleasedModel
 from sim.agents.openness import licence_event, licence_for, say_licence
+from sim.agents.staff import move_staff
 from sim.agents.strategy import reconsider, target_run
 from sim.audit import IdentityResidual, require_identities
 from sim.choice import Conditions, choose, upgrades
 from sim.commons import Commons
 from sim.downloads import pulls_of
 from sim.economics.adoption import bass_step
-from sim.economics.technology import knowledge_step
+from sim.economics.technology import diffused, knowledge_step
 from sim.equity import Register
 from sim.frontier import Frontier, leaked_knowledge, served_capability
 from sim.installed_base import community_model, first_going_prices, install
@@ -169,6 +171,9 @@ class Market(mesa.Model):
         self.submarkets = np.zeros(len(WORKLOADS))
         self.exposed: dict[int, float] = {}
         self.community_models = [community_model(p, self._new_id(), len(self.roster), self.first_quarter)]
+        self.open_weights = OpenWeights()
+        for model in self.community_models:
+            self.open_weights.add(model)
         self.teacher = self.frontier.teacher(self.quarter, p.technology.distillation_delay)  # best model to distil
         for lab in self.roster:
             if lab.entry <= self.first_quarter:
@@ -261,6 +266,8 @@ class Market(mesa.Model):
             lab.make_plan()
             lab.train()
         t, s = self.parameters.technology, self.parameters.switches
+        if s.staff_moves:
+            move_staff(self, working)
         leaked = leaked_knowledge([m for lab in working for m in lab.models], self.quarter, t.leak_delay)
         learned = knowledge_step(
             np.array([lab.knowledge for lab in working]),
@@ -273,8 +280,18 @@ class Market(mesa.Model):
         )
         for lab, knowledge in zip(working, learned, strict=True):
             lab.knowledge = float(knowledge)
+        if s.efficiency_diffusion:
+            self._spread_methods()
         flagships = sum(m.is_open and m.tier == "flagship" and not m.superseded for m in self._served())
         self.frontier.publish(self.quarter, self.parameters, flagships, self.commons.pace)
+
+    def _spread_methods(self) -> None:
+        """Every lab, at work or not yet, takes over training methods of the most efficient one at work."""
+        level = np.array([lab.log_efficiency for lab in self.roster])
+        best = max((lab.log_efficiency for lab in self.active_labs), default=-np.inf)
+        gained = diffused(level, best, self.parameters.technology.efficiency_diffusion, DT)
+        for lab, gain in zip(self.roster, gained.tolist(), strict=True):
+            lab.learned += gain
 
     def labs_release_and_retire(self) -> None:
         """Founders of the quarter enter, finished runs become models, old models go."""
@@ -302,9 +319,11 @@ class Market(mesa.Model):
             model.price = model.serving * self._markup(lab, model)
             lab.add_model(model)
             self.frontier.register(model, self.parameters, self.trends.deflator)
+            self.open_weights.add(model)
             cause = (
                 f"{model.licence} {model.tier}, {model.base_capability:.2f} OOM after a run of {dollars(model.run_usd)}"
             )
+            cause += f" from the open weights of {model.built_on}" if model.built_on else ""
             numbers = {
                 "capability_oom": model.base_capability,
                 "run_usd": model.run_usd,

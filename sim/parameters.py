@@ -91,6 +91,10 @@ class Switches(Section):
     public_knowledge: bool = choice("open releases and the community feed a public stock of knowledge labs absorb")
     leakage: bool = choice("private knowledge of the best lab leaks (people, papers, products)")
     distillation: bool = choice("training on the outputs of the best served model")
+    staff_moves: bool = choice("people leave labs that pay less and carry part of what they know")
+    open_bases: bool = choice("labs may begin their runs from the best open weights of others")
+    efficiency_diffusion: bool = choice("cheaper training methods of one lab spread to the others")
+    release_bar: bool = choice("a run is released only for a gain that pays for a release; off: for any gain")
     community: bool = choice("the community improves open weights after release and adds to public knowledge")
     retirement: bool = choice("old closed models are withdrawn and force their users to move")
     pricing: bool = choice("labs move prices towards their best response; off: the first mark-up over cost is kept")
@@ -139,6 +143,7 @@ class Switches(Section):
     strategy_choice: bool = choice("labs choose whether to race, follow, specialise, serve or stop")
     release_choice: bool = choice("labs choose open or closed at each release; off: by the licences of the scenario")
     giving_up: bool = choice("founders who see that they cannot pay for the race look for a buyer")
+    closing_down: bool = choice("labs that have long been on offer without a buyer are wound down in good order")
     restructuring: bool = choice("creditors forgive debt of a lab that its investors rescue")
     acquihires: bool = choice("giants hire teams of labs for sale and pay their holders a licence fee")
     mergers: bool = choice("labs for sale are taken over with customers and models")
@@ -179,9 +184,19 @@ class Technology(Section):
     public_knowledge_initial: float = number("OOM", "public knowledge stock K in the first quarter", -5.0, 5.0)
     public_absorption: float = number("-", "part of an open release's embodied knowledge that becomes public", 0.0, 1.0)
     private_leakage: float = number("per year", "k_leak, speed at which the best lab's knowledge leaks", 0.0, 5.0)
+    staff_mobility: float = number(
+        "per year", "rate at which people would leave for a lab that pays far more", 0.0, 10.0
+    )
     leak_delay: int = number("quarters", "a model must have been served this long before it teaches others", 0, 12)
     distillation: float = number("-", "part of the distance to the best served model closed by distillation", 0.0, 1.0)
     distillation_delay: int = number("quarters", "a model must have been served this long to be distilled", 0, 12)
+    efficiency_diffusion: float = number(
+        "per year", "speed at which labs' training methods catch up with the most efficient lab's", 0.0, 10.0
+    )
+    base_added: float = number(
+        "-", "part of a run's effective compute that adds to open weights it begins from", 0.0, 1.0
+    )
+    base_delay: int = number("quarters", "open weights must have been out this long to be built on", 0, 400)
     run_noise: float = number("OOM", "standard deviation of luck in a training run", 0.0, 2.0)
     community_knowledge_rate: float = number("OOM per year", "public knowledge added by the community", 0.0, 3.0)
     community_model_gain: float = number("OOM", "what the community finally adds to a released open model", 0.0, 2.0)
@@ -195,6 +210,12 @@ class Technology(Section):
     small_serving_ratio: float = number("-", "serving cost of a small model over its flagship's", 1e-4, 1.0)
     flagship_interval: float = number("quarters", "mean time between flagships of one lab", 1.0, 40.0)
     small_interval: float = number("quarters", "mean time between small models of one lab", 1.0, 40.0)
+    release_gain: float = number(
+        "OOM",
+        "gain over what the lab serves in the tier that a release must bring; below it training goes on",
+        0.0,
+        5.0,
+    )
     minimum_interval: int = number("quarters", "shortest time between two releases in a tier", 1, 20)
     closed_life: int = number("quarters", "a superseded closed model is served at most this long after release", 1, 80)
     inflation: float = number("x per year", "index that deflates to 2023 USD", 0.9, 2.0)
@@ -208,6 +229,11 @@ class Costs(Section):
     staff_share: float = number("-", "staff in development cost", 0.0, 0.9)
     energy_share: float = number("-", "energy in development cost", 0.0, 0.5)
     wage_growth: float = number("x per year", "growth of pay (talent war)", 0.8, 3.0)
+    usual_wage_growth: float = number(
+        "x per year", "growth of pay at which people move at the usual rate; above it there is a talent war", 1.001, 3.0
+    )
+    hiring_years: float = number("years", "time constant at which the staff on the books follows spending", 0.01, 10.0)
+    vacancy_years: float = number("years", "time for which a post stays empty when somebody leaves", 0.0, 5.0)
     build_out_lag: float = number("years", "time constant at which compute capacity follows plans", 0.0, 10.0)
     budget_ratchet: float = number("x per quarter", "largest rise of a budget in a quarter", 1.0, 4.0)
     budget_cut: float = number("x per quarter", "largest cut of a budget in a quarter", 0.1, 1.0)
@@ -466,6 +492,9 @@ class Control(Section):
     buyer_runway: float = number("quarters", "runway a lab needs to take over another", 0.0, 40.0)
     buyer_size: float = number("x", "value of a buying lab over its target's, at least", 0.0, 100.0)
     synergy: float = number("-", "part of the target's R&D saved in a merger", 0.0, 1.0)
+    patience: int = number(
+        "quarters", "time on offer without a buyer after which a lab that its sales do not carry winds down", 1, 400
+    )
 
 
 class Founding(Section):
@@ -631,6 +660,9 @@ class LabParameters(Section):
     capability: float = number("OOM", "flagship capability on entry before distillation", -10.0, 10.0)
     first_run: float = number("USD", "final-run cost of its first flagship", 1e3, 1e11)
     serving_efficiency: float = number("x", "serving cost of others over its own, all else equal", 0.05, 20.0)
+    training_efficiency: float = number(
+        "x", "compute that a training dollar buys it over others, by its own methods", 0.05, 20.0, default=1.0
+    )
     brand: float = number("logit", "brand on entry", -10.0, 10.0)
     safety: float = number("-", "safety record, 0-1", 0.0, 1.0)
     cloud_share: float = number("-", "part of API sales that goes through clouds", 0.0, 1.0)

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from math import exp
+from math import exp, inf, log
 from typing import TYPE_CHECKING
 
 import mesa
 import numpy as np
 from numpy.typing import NDArray
 
+from sim.agents.bases import continued, inherited
 from sim.economics.costs import serving_cost
-from sim.economics.technology import capability, effective_compute_oom, research_drift
+from sim.economics.technology import capability, effective_compute_oom, research_drift, worth_releasing
 from sim.parameters import TIERS, LabParameters, Licence, Strategy, Tier
 from sim.quarters import DT, QUARTERS_PER_YEAR, quarter_label, quarter_number
 
@@ -22,7 +23,6 @@ NOT_ENTERED, ACTIVE, EXITED = "not_entered", "active", "exited"
 FASTEST_GROWTH = 3.0  # yearly; nobody extrapolates more than a quadrupling
 UNKNOWN_DATE = "2199Q4"  # a place for a lab that nobody has founded yet
 NEVER = 10_000  # quarters: longer than any run
-RELEASE_GAIN = 0.02  # OOM: a release must beat what the lab already serves in that tier by this much
 
 
 @dataclass(slots=True)
@@ -45,6 +45,7 @@ class ReleasedModel:
     serving: float
     price: float
     superseded: bool = False
+    built_on: str = ""  # the lab whose open weights its training began from
 
     @property
     def is_open(self) -> bool:
@@ -136,12 +137,17 @@ class Lab(mesa.Agent):
         self.sale: Sale | None = None  # its founders look for a buyer
         self.forbidden: set[str] = set()  # buyers whom a regulator has refused
         self.proposed = False  # founders look for their first money
+        self.usual_staff = 0.0  # staff it is used to pay, USD a year; 0 before its first quarter at work
+        self.vacant = 0.0  # part of its research posts that people have left
+        self.learned = 0.0  # log of the factor on training efficiency that it took over from others
         self.origin = ""  # the lab its founders left
+        self.founded = parameters.entry == UNKNOWN_DATE  # in the run, not in the scenario
         self.last_ask = self.entry - NEVER
         self.round_failed = False
         self._fortunes: dict[str, NDArray[np.floating]] = {}
         self.last_demand = 1.0  # bids for its last round over the ask
         self.distressed = 0  # quarters in a row
+        self.unsold = 0  # quarters on offer without a buyer since its last money
         self.record_run = 0.0
         self.revenues: list[float] = []
         self.last_round = -1
@@ -290,7 +296,8 @@ class Lab(mesa.Agent):
     def research_rate(self) -> float:
         """Own research drift, OOM a year, of the staff it can pay at today's wages."""
         t = self.model.parameters.technology
-        staff = self.staff_spending / self.model.trends.wage
+        at_work = 1.0 - self.vacant * self.model.parameters.switches.staff_moves
+        staff = self.staff_spending / self.model.trends.wage * at_work
         return float(research_drift(t.research_rate, staff, self.model.trends.research_reference, t.research_concavity))
 
     # ---- planning: affordability first
@@ -345,7 +352,12 @@ class Lab(mesa.Agent):
     def _compute_per_usd(self) -> float:
         """Compute that a dollar buys the lab today, over that of the reference day and place."""
         dearer = self.model.parameters.regions[self.parameters.region].compute_cost
-        return self.model.trends.flop_per_usd / dearer
+        return self.model.trends.flop_per_usd / dearer * exp(self.log_efficiency)
+
+    @property
+    def log_efficiency(self) -> float:
+        """Log of the compute a training dollar buys it over others elsewhere: its own methods and those taken over."""
+        return log(self.parameters.training_efficiency) + self.learned
 
     # ---- releases
 
@@ -363,19 +375,23 @@ class Lab(mesa.Agent):
         return release_chance(now - last, t.minimum_interval, mean)
 
     def finish_run(self, tier: Tier, luck: float, openness: float) -> ReleasedModel | None:
-        """The model of a run finished now; None if it would not beat what the lab serves.
+        """The model of a run finished now; None, and training goes on, if a release would not be worth it.
 
         `luck` in training is a standard normal, `openness` (uniform in 0-1) decides a choice of licence.
         """
         run = self.plan.run if self.leads(tier) and self.last_release else self.plan.last
         oom = self._hardware_oom(run.compute)
-        quality = self._capability(oom, tier, luck)
+        quality, base = self._capability(oom, tier, luck), None
+        if self.last_release or self.founded:  # what a lab of the scenario enters with is known
+            quality, base = continued(self, quality, tier)
+        oom = oom if base is None else max(oom, base.compute_oom)  # as large as its base, so as dear to serve
         serving = self.serving_cost_of(oom, tier)
-        rival = self._newest(tier)
-        if rival is not None and quality <= rival.base_capability + RELEASE_GAIN:
+        rival, bar = self._newest(tier), self.model.parameters.switches.release_bar
+        gain = self.model.parameters.technology.release_gain if bar else 0.0
+        if not worth_releasing(quality, -inf if rival is None else rival.base_capability, gain):
             return None
         policy = self.parameters.tiers[tier]
-        licence = self.model.license_release(self, tier, quality, openness)
+        licence = inherited(self.model.license_release(self, tier, quality, openness), base)
         return ReleasedModel(
             id=-1,
             lab=self.id,
@@ -392,6 +408,7 @@ class Lab(mesa.Agent):
             compute_oom=oom,
             serving=serving,
             price=0.0,
+            built_on="" if base is None else base.lab,
         )
 
     def leads(self, tier: Tier) -> bool:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from sim.agents.bases import continued
 from sim.agents.lab import Lab, Sale
 from sim.economics.strategy import chance_within, choice_chances, gap_at_run_share, giving_up_hazard
 from sim.parameters import STRATEGIES, Strategy
@@ -83,7 +84,8 @@ def expected_gap(market: Market, lab: Lab, run: float) -> float:
     now = max(lab.plan.capacity, market.parameters.costs.minimum_run)
     t, s = market.parameters.technology, market.parameters.switches
     copied = t.distillation if s.distillation else 0.0
-    return max(0.0, gap_at_run_share(market.outlook.gap(lab), now, run, copied))
+    gap = max(0.0, gap_at_run_share(market.outlook.gap(lab), now, run, copied))
+    return max(0.0, market.outlook.best - continued(lab, market.outlook.best - gap, "flagship")[0])
 
 
 def selling(market: Market, lab: Lab, strategy: Strategy, gap: float) -> float:

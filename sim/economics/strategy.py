@@ -58,6 +58,16 @@ def giving_up_hazard(run_share: float, cover: float, per_year: float, lost_race:
     return per_year * max(0.0, 1.0 - run_share / lost_race) * max(0.0, 1.0 - safe_cover * cover)
 
 
+def closes_down(waited: int, patience: int, cover: float, safe_cover: float) -> bool:
+    """Whether a lab on offer winds down in good order: no buyer for ``patience`` quarters, sales that do not carry it.
+
+    ``waited`` quarters on offer without a sale since its last money; ``cover`` revenue over cost; a lab that covers
+    1 / ``safe_cover`` of its cost goes on, as founders do who might give up. Search with a fixed sample: after so many
+    refusals the next offer is worth less than the burn that waiting costs (Stigler 1961).
+    """
+    return waited >= patience and safe_cover * cover < 1.0
+
+
 def chance_within(hazard_per_year: float, years: float) -> float:
     """Chance (0-1) that an event with a yearly hazard rate happens within a time: 1 - exp(-h t)."""
     return -math.expm1(-hazard_per_year * years)

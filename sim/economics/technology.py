@@ -1,5 +1,7 @@
 """Training cost, effective compute, private and public knowledge, and the gap between two frontiers."""
 
+import math
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -41,6 +43,38 @@ def capability(
     alone = np.asarray(hardware_oom, dtype=np.float64) + np.asarray(knowledge)
     copied = np.asarray(distillation) * np.maximum(0.0, np.asarray(best_served) - alone)
     return np.asarray(alone + copied + np.asarray(noise))
+
+
+def built_on(own: float, base: float, added: float) -> float:
+    """Capability of a run that may begin from open weights: max(own, log10(10^base + added 10^own)), in OOM.
+
+    ``own`` is what the run is worth from nothing and ``base`` the capability of the weights (-inf: none). Training
+    continued adds the part ``added`` (0-1) of the run's effective compute to that in the base, the rest repeats or
+    overwrites what is there (continued pre-training; Gururangan et al. 2020). Who is far ahead of all open weights
+    trains from nothing; nobody who can use a base ends below it.
+    """
+    top = max(own, base)
+    together = 10.0 ** (base - top) + added * 10.0 ** (own - top)
+    return max(own, top + math.log10(together)) if together > 0.0 else own
+
+
+def diffused(level: ArrayLike, best: ArrayLike, speed: ArrayLike, dt: float) -> FloatArray:
+    """What a level of technique (log) gains in ``dt`` years towards the best: (1 - e^(-speed dt)) (best - level)+.
+
+    Catching up in proportion to the distance (Nelson and Phelps 1966); ``speed`` per year, 0 leaves everybody where he
+    is. Who is best gains nothing.
+    """
+    behind = np.maximum(0.0, np.asarray(best, dtype=np.float64) - np.asarray(level))
+    return np.asarray(-np.expm1(-np.asarray(speed) * dt) * behind)
+
+
+def worth_releasing(capability_oom: float, served: float, gain: float) -> bool:
+    """Whether a finished run goes on sale: it beats what the lab serves in the tier by more than a release costs.
+
+    All in OOM; ``gain`` is the improvement that pays for tests, launch and the trouble of users who move; ``served``
+    is -inf where the lab serves nothing yet.
+    """
+    return capability_oom > served + gain
 
 
 def research_drift(

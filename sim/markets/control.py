@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 from sim.agents.lab import Lab
 from sim.agents.strategy import positions
 from sim.economics.merger import bargained_price, relief_accepted
-from sim.economics.strategy import chance_within
+from sim.economics.strategy import chance_within, closes_down
 from sim.markets.estate import buy, hire_team, merge, wind_down
 from sim.markets.merger_review import blocked, market_screen, regional_shares
 from sim.markets.rounds import hold_round
@@ -25,7 +25,8 @@ Kind = Literal["acquihire", "purchase", "merger"]
 
 
 def settle_control(market: Market) -> None:
-    """Distressed labs restructure and cut back; what is for sale finds a buyer or not; who is beyond credit ends."""
+    """Distressed labs restructure and cut back; what is for sale finds a buyer or not; who is beyond credit or whom
+    nobody wants ends."""
     for lab in market.roster:
         if lab.active and not lab.backed:
             note_distress(market, lab)
@@ -38,6 +39,8 @@ def settle_control(market: Market) -> None:
     for lab in market.roster:
         if lab.active and beyond_credit(market, lab):
             fail(market, lab)
+    if market.parameters.switches.closing_down:
+        close_unsold(market)
 
 
 # ---- distress
@@ -280,7 +283,6 @@ def why_sold(lab: Lab) -> str:
 def conclude(market: Market, offer: Offer) -> None:
     """Do what was agreed, and say why."""
     lab, buyer, price = offer.target, offer.buyer, offer.price
-    a = lab.accounts
     numbers = {
         "price_usd": price,
         "worth_to_buyer_usd": offer.worth,
@@ -290,7 +292,7 @@ def conclude(market: Market, offer: Offer) -> None:
         "debt_usd": market.journal.debt(lab.account),
         "runway_quarters": lab.runway_quarters(),
         "run_share_of_race": market.outlook.run_share(lab),
-        "revenue_over_cost": a.total_revenue / a.total_cost if a.total_cost > 0.0 else 0.0,
+        "revenue_over_cost": revenue_over_cost(lab),
         "quarters_in_distress": float(lab.distressed),
     }
     why = why_sold(lab)
@@ -330,3 +332,47 @@ def fail(market: Market, lab: Lab) -> None:
         "payoff_to_holders_usd": left,
     }
     market.event("winddown", lab.id, "", debt, cause, numbers)
+
+
+def close_unsold(market: Market) -> None:
+    """Labs that are still on offer have waited a quarter more; those out of patience are wound down in good order.
+
+    A planning round that takes a lab off sale stops the clock; only new money sets it back.
+    """
+    patience, safe = market.parameters.control.patience, market.parameters.strategy.safe_cover
+    for lab in on_offer(market):
+        lab.unsold += 1
+        if closes_down(lab.unsold, patience, revenue_over_cost(lab), safe):
+            close_down(market, lab)
+
+
+def revenue_over_cost(lab: Lab) -> float:
+    """Part of last quarter's cost that revenue covered; 0 where nothing was spent."""
+    a = lab.accounts
+    return a.total_revenue / a.total_cost if a.total_cost > 0.0 else 0.0
+
+
+def close_down(market: Market, lab: Lab) -> None:
+    """A lab that nobody buys winds down while its creditors can still be paid, and says why."""
+    burn, waited, why = lab.accounts.burn * QUARTERS_PER_YEAR, lab.unsold, why_sold(lab)
+    debt, cash, cover = (
+        market.journal.debt(lab.account),
+        float(market.journal.cash[lab.account]),
+        revenue_over_cost(lab),
+    )
+    market.exits_and_rescues += market.subscale(lab)
+    recovered, left = wind_down(market, lab)
+    said = (
+        f"{why}; no buyer in {waited} quarters on offer, {cover:.0%} of last quarter's cost earned; creditors "
+        f"recovered {dollars(recovered)} of {dollars(debt)}, holders got {dollars(left)}"
+    )
+    numbers = {
+        "quarters_on_offer": float(waited),
+        "revenue_over_cost": cover,
+        "burn_usd_per_year": burn,
+        "cash_usd": cash,
+        "debt_usd": debt,
+        "recovered_usd": recovered,
+        "payoff_to_holders_usd": left,
+    }
+    market.event("winddown", lab.id, "", debt, said, numbers)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from sim.agents.bases import continued
 from sim.agents.lab import UNKNOWN_DATE, Lab
 from sim.economics.strategy import chance_within
 from sim.parameters import Creed, LabParameters, Parameters, Region, TierPolicy
@@ -96,7 +97,7 @@ def first_run(market: Market) -> float:
 def prospect(market: Market, lab: Lab) -> float:
     """What a lab that knows what is public would earn over the cost of its research: free entry."""
     run, earned = first_run(market), 0.0
-    capability = lab.capability_after(run, market.frontier.public_knowledge)
+    capability = continued(lab, lab.capability_after(run, market.frontier.public_knowledge), "flagship")[0]
     for tier, licence in sorted(lab.stance.items()):
         behind = market.outlook.best - capability + market.parameters.technology.small_lag * (tier == "small")
         earned += market.outlook.earning(lab, tier, licence, behind, lab.parameters.services_rate, market.parameters)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from sim.agents.bases import continued
 from sim.agents.lab import NOT_ENTERED, Lab
 from sim.economics.valuation import Cleared, clear_round, conviction, inflow, mood_step, step_towards
 from sim.markets.rounds import hold_round
@@ -146,7 +147,8 @@ def first_ask(market: Market, lab: Lab) -> Ask:
     amount = market.parameters.capital.runway_target * burn + lab.parameters.first_run
     t, s = market.parameters.technology, market.parameters.switches
     behind = max(0.0, market.outlook.best - lab.parameters.capability)
-    gap = behind * (1.0 - t.distillation * s.distillation)  # everybody distils
+    distilled = market.outlook.best - behind * (1.0 - t.distillation * s.distillation)  # everybody distils
+    gap = max(0.0, market.outlook.best - continued(lab, distilled, "flagship")[0])
     team = market.parameters.control.team_years * lab.staff_spending * s.acquihires
     worth = market.outlook.option(gap, lab.plan.capacity / market.outlook.race, market.parameters) + team
     return Ask(lab, amount, worth, 0.0, burn)

@@ -30,5 +30,6 @@ def hold_round(
     market.funding_so_far[lab.parameters.creed] += raised
     market.note_stakes(lab)
     lab.last_round = market.quarter
+    lab.unsold = 0
     lab.spend_at_last_round = market.api_spend
     return lab.valuation

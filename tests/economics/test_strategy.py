@@ -11,6 +11,7 @@ from sim.economics.strategy import (
     attraction,
     chance_within,
     choice_chances,
+    closes_down,
     contest_share,
     gap_at_run_share,
     giving_up_hazard,
@@ -125,3 +126,10 @@ def test_hazards_compound_whatever_the_steps(hazard: float, one: float, other: f
     close(chance_within(math.log(2.0), 1.0), 0.5)
     assert chance_within(0.0, 1.0) == 0.0
     close(chance_within(1e-15, 1.0) / 1e-15, 1.0)
+
+
+def test_patience_ends_after_so_many_quarters_unless_sales_carry() -> None:
+    """At the patience, not before; from 1 / safe cover on never. Kills: one off, a condition dropped."""
+    assert [closes_down(n, 4, 0.1, 4.0) for n in range(3, 6)] == [False, True, True]
+    assert closes_down(4, 4, 0.249, 4.0) and not closes_down(10_000, 4, 0.25, 4.0)
+    assert not closes_down(10_000, 4, 0.3, 4.0)

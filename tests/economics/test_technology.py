@@ -9,13 +9,16 @@ from hypothesis import strategies as st
 from scipy.integrate import solve_ivp
 
 from sim.economics.technology import (
+    built_on,
     capability,
     capability_gap,
+    diffused,
     effective_compute_oom,
     gap_months,
     knowledge_step,
     research_drift,
     trend_cost,
+    worth_releasing,
 )
 
 LEVEL, DRIFT, RATE = st.floats(-3, 3), st.floats(-2, 2), st.floats(0, 4)
@@ -110,3 +113,35 @@ def test_gap_in_months_looks_back_to_the_first_closed_model_as_good() -> None:
     assert gap_months(times, q, 2025.0, 1.1) == pytest.approx(6.0)
     assert math.isnan(gap_months(times, q, 2025.0, 2.5))
     assert math.isnan(gap_months([], [], 2025.0, 0.0))
+
+
+def test_a_run_continued_from_a_base_by_hand() -> None:
+    """Equal to its base with half of it added: 1.5 times the compute. Kills: sums of OOM, the base's part added.
+
+    Without a base the run is what it was, bit by bit; nothing added leaves the better of the two.
+    """
+    wanted = [1.0 + math.log10(1.5), 1.0 + math.log10(1.05), 3.0]
+    np.testing.assert_allclose([built_on(own, 1.0, 0.5) for own in (1.0, 0.0, 3.0)], wanted, rtol=1e-14)
+    assert built_on(0.123456789, -math.inf, 0.5) == 0.123456789 == built_on(0.123456789, -math.inf, 0.0)
+    assert [built_on(own, 1.5, 0.0) for own in (1.0, 2.0)] == [1.5, 2.0]
+
+
+@given(LEVEL, LEVEL, st.floats(0, 1))
+def test_nobody_ends_below_the_base_or_the_own_run(own: float, base: float, added: float) -> None:
+    """And at most the sum of both computes. Kills: a base that drags down a better run, compute from nowhere."""
+    q = built_on(own, base, added)
+    assert max(own, base) - 1e-12 <= q <= math.log10(10**own + 10**base) + 1e-12
+
+
+def test_methods_halve_their_distance_in_the_half_life() -> None:
+    """Kills: a speed per step, levels that fall to the best, growth of the best itself."""
+    half = math.log(2.0)
+    np.testing.assert_allclose(diffused([0.0, 2.0, 3.0], 2.0, half, 1.0), [1.0, 0.0, 0.0])
+    np.testing.assert_allclose(diffused(0.0, 2.0, half, 2.0), 1.5)
+    assert (diffused([0.0, 1.0], 5.0, 0.0, 1.0) == 0.0).all()
+
+
+def test_a_release_must_bring_its_gain() -> None:
+    """Kills: a gain that need not be exceeded, a first model that is held back."""
+    assert [worth_releasing(q, 1.0, 0.25) for q in (1.2, 1.25, 1.3)] == [False, False, True]
+    assert worth_releasing(-9.0, -math.inf, 0.25)

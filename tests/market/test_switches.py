@@ -23,6 +23,11 @@ def no_agreed_rounds(p: Parameters) -> None:
         lab.rounds = [r for r in lab.rounds if not r.agreed]
 
 
+def cheap_training(p: Parameters) -> None:
+    """A lab whose training dollar buys four times the compute."""
+    p.labs["zhipu"].training_efficiency = 4.0
+
+
 DATED = put("switches", exogenous_rounds=True, funding_market=False)
 RESTLESS = put("strategy", giving_up_rate=5.0)  # founders who soon look for a buyer
 # Where a mechanism seldom bites in ten quarters, or not in the baseline: a world in which it does.
@@ -35,10 +40,14 @@ WORLD: dict[str, Edit] = {
     "merger_review": both(
         RESTLESS, put_each("regions", merger_level=0.0, merger_change=0.0, merger_share=0.0, failing_firm=False)
     ),
+    "efficiency_diffusion": cheap_training,
+    "release_bar": put("technology", release_gain=0.5),
+    "closing_down": both(RESTLESS, off("acquihires", "mergers"), put("control", patience=2)),
     "restructuring": both(
         put("control", distress_runway=0.5, rescue_years=0.1, survival=1.0),
         put("capital", inflow=0.0, ticket=0.1),
-        off("acquihires", "mergers", "giving_up", "affordability", "founding", "strategy_choice", "release_choice"),
+        off("acquihires", "mergers", "closing_down", "giving_up", "affordability", "founding", "strategy_choice"),
+        off("release_choice"),
     ),
 }
 # What makes a mechanism idle without its switch.
@@ -46,6 +55,10 @@ IDLE: dict[str, Edit] = {
     "run_noise": put("technology", run_noise=0.0),
     "leakage": put("technology", private_leakage=0.0),
     "distillation": put("technology", distillation=0.0),
+    "staff_moves": put("technology", staff_mobility=0.0),
+    "open_bases": put("technology", base_delay=400),
+    "efficiency_diffusion": put("technology", efficiency_diffusion=0.0),
+    "release_bar": put("technology", release_gain=0.0),
     "community": put("technology", community_model_gain=0.0, community_knowledge_rate=0.0),
     "free_tier": put("pricing", free_tier_share=0.0),
     "nests": put("demand", dissimilarity=1.0),
@@ -88,6 +101,7 @@ IDLE: dict[str, Edit] = {
     "herd": put("capital", herd=0.0),
     "mood": put("capital", mood_gain=0.0, mood_luck=0.0),
     "giving_up": put("strategy", giving_up_rate=0.0),
+    "closing_down": put("control", patience=400),
     "restructuring": put("control", distress_runway=0.0),  # in its world distress has no other consequence
     "merger_review": put_each("regions", merger_level=1e4, merger_share=1.0),
     "founding": put("founding", places=0),

@@ -1,0 +1,40 @@
+"""The market for researchers: people leave labs that pay less and carry part of what they know."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from sim.economics.talent import carried_knowledge, leaving, war_intensity
+from sim.quarters import DT
+
+if TYPE_CHECKING:
+    from sim.agents.lab import Lab
+    from sim.market import Market
+
+
+def move_staff(market: Market, labs: Sequence[Lab]) -> None:
+    """A quarter's moves between labs at work: who gains people learns, who loses them has posts to fill.
+
+    Pay per head is staff spending over the staff a lab is used to pay, which follows with the time it takes to hire:
+    who grows fast pays more, who cuts pays less.
+    """
+    c, t = market.parameters.costs, market.parameters.technology
+    labs = [lab for lab in labs if lab.staff_spending > 0.0]
+    if not labs:
+        return
+    for lab in labs:
+        lab.usual_staff = lab.usual_staff or lab.staff_spending
+    spending = np.array([lab.staff_spending for lab in labs])
+    pay = spending / np.array([lab.usual_staff for lab in labs])
+    mobility = t.staff_mobility * war_intensity(c.wage_growth, c.usual_wage_growth)
+    vacant = np.minimum(1.0, c.vacancy_years * leaving(pay, spending, mobility))
+    known = np.array([lab.knowledge for lab in labs])
+    gained = carried_knowledge(known, pay, mobility, market.parameters.control.staff_knowledge, DT)
+    hired = -math.expm1(-DT / c.hiring_years)
+    for lab, empty, more in zip(labs, vacant.tolist(), gained.tolist(), strict=True):
+        lab.vacant, lab.knowledge = empty, lab.knowledge + more
+        lab.usual_staff += hired * (lab.staff_spending - lab.usual_staff)

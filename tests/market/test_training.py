@@ -1,0 +1,123 @@
+"""What a training dollar buys each lab, how methods and people move, and when a finished run goes on sale."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from sim.agents.staff import move_staff
+from sim.market import Market
+from sim.parameters import Parameters, Shock
+from sim.scenario import Scenario
+from tests.market.worlds import altered, off, put, steps
+
+BREAKTHROUGH = "2023Q3"
+
+
+def breakthrough(p: Parameters) -> None:
+    """From the third quarter on a training dollar buys one lab four times the compute."""
+    shock = Shock(
+        quarter=BREAKTHROUGH, key="labs.zhipu.training_efficiency", value=4.0, title="cheap", source="assumption"
+    )
+    p.shocks = [*p.shocks, shock]
+
+
+def compute_per_usd(market: Market) -> dict[str, float]:
+    """Compute of the run in progress over what it cost, by lab at work."""
+    return {lab.id: lab.plan.run.compute / lab.plan.run.usd for lab in market.active_labs if lab.plan.run.usd > 0.0}
+
+
+def test_a_breakthrough_is_one_labs_unless_methods_spread(baseline: Scenario) -> None:
+    """Without diffusion its runs buy four times the compute and nobody else's change; with it others follow.
+
+    Kills: an efficiency of everybody, one that moves no run, methods that spread from the past or to the leader.
+    """
+    quiet = steps(Market(altered(baseline, off("efficiency_diffusion")), 1, 100, "2025Q4"), 3)
+    alone = steps(Market(altered(baseline, off("efficiency_diffusion"), breakthrough), 1, 100, "2025Q4"), 3)
+    spread = steps(Market(altered(baseline, breakthrough), 1, 100, "2025Q4"), 3)
+    before, own, shared = (compute_per_usd(market) for market in (quiet, alone, spread))
+    assert own["zhipu"] > 1.5 * before["zhipu"]  # the run in progress began before
+    assert {name: own[name] for name in own if name != "zhipu"} == {n: before[n] for n in before if n != "zhipu"}
+    speed = baseline.parameters.technology.efficiency_diffusion
+    follower = math.log(4.0) * -math.expm1(-speed / 4.0)
+    assert spread.lab["mistral"].log_efficiency == pytest.approx(follower)
+    assert spread.lab["zhipu"].log_efficiency == pytest.approx(math.log(4.0))
+    assert shared["zhipu"] == own["zhipu"]
+
+
+def test_founders_know_what_has_spread(baseline: Scenario) -> None:
+    """Who enters later has taken methods over too. Kills: diffusion among those at work only."""
+    market = steps(Market(altered(baseline, breakthrough), 1, 100, "2025Q4"), 8)
+    levels = np.array([lab.log_efficiency for lab in market.roster if lab.id != "zhipu"])
+    assert levels.min() == levels.max() > 0.5
+
+
+def test_training_goes_on_until_a_release_is_worth_it(baseline: Scenario) -> None:
+    """Every release beats what it replaces by the bar; a higher bar means fewer of them, later, after larger runs.
+
+    Kills: a bar nobody minds, a run that is lost when it falls short of it.
+    """
+
+    def told(bar: float) -> int:
+        market = Market(altered(baseline, put("technology", release_gain=bar)), 1, 100, "2025Q4")
+        best: dict[tuple[str, str], float] = {}
+        released = 0
+        while market.quarter <= market.last_quarter:
+            before = {id(m) for lab in market.roster for m in lab.models}
+            spent = {lab.id: lab.plan.run.usd for lab in market.roster}
+            market.step()
+            for lab in market.active_labs:
+                for m in lab.models:
+                    if id(m) in before:
+                        continue
+                    served = best.get((lab.id, m.tier), -math.inf)
+                    taken_over = any(x.successor is lab for x in market.roster)
+                    assert taken_over or m.base_capability > served + bar
+                    best[lab.id, m.tier] = max(served, m.base_capability)
+                    released += 1
+                    if m.run_usd > 0.0 and math.isfinite(served):
+                        assert taken_over or m.run_usd >= spent[lab.id]
+        return released
+
+    assert told(0.6) < 0.8 * told(0.0)
+
+
+def test_people_follow_money_and_carry_what_they_know(baseline: Scenario) -> None:
+    """The leader in knowledge cuts its staff, a rich lab hires: it learns, the leader has empty posts for a while.
+
+    Kills: knowledge that moves against pay, a loss of posts that lasts, research that does not feel it.
+    """
+    market = steps(Market(altered(baseline, off("strategy_choice")), 1, 100, "2025Q4"), 4)
+    leader = max(market.active_labs, key=lambda lab: lab.knowledge)
+    poacher = min((x for x in market.active_labs if x is not leader), key=lambda lab: lab.knowledge)
+    for lab in market.active_labs:
+        lab.usual_staff = lab.staff_spending
+    leader.usual_staff, poacher.usual_staff = 2.0 * leader.staff_spending, 0.5 * poacher.staff_spending
+    known, others = (leader.knowledge, poacher.knowledge), market.active_labs
+    move_staff(market, others)
+    gap = known[0] - known[1]
+    speed = baseline.parameters.technology.staff_mobility * 0.75
+    part = baseline.parameters.control.staff_knowledge
+    assert leader.knowledge == known[0]
+    assert poacher.knowledge - known[1] == pytest.approx(part * gap * -math.expm1(-speed / 4.0))
+    assert leader.vacant > 0.0 == poacher.vacant
+    with_gap = leader.research_rate()
+    for _ in range(40):
+        move_staff(market, others)
+    assert leader.vacant < 1e-3
+    assert leader.research_rate() > with_gap
+
+
+def test_a_talent_war_moves_people_faster(baseline: Scenario) -> None:
+    """Pay that rises with the square of the usual growth: twice the rate. Kills: a war that only costs money."""
+
+    def empty_posts(growth: float) -> float:
+        market = steps(Market(altered(baseline, off("strategy_choice")), 1, 100, "2025Q4"), 4)
+        market.parameters.costs.wage_growth = growth
+        move_staff(market, market.active_labs)
+        return sum(lab.vacant for lab in market.active_labs)
+
+    usual = baseline.parameters.costs.usual_wage_growth
+    assert empty_posts(usual**2) == pytest.approx(2.0 * empty_posts(usual)) and empty_posts(1.0) == 0.0
