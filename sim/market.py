@@ -547,6 +547,7 @@ class Market(mesa.Model):
         lab.parameters.entry = quarter_label(lab.entry)
         lab.proposed = False
         self.journal.settle("training", lab.account, self.account_of["cloud"], lab.parameters.first_run)
+        invoices.buy_from_holders(self, lab, lab.parameters.first_run)
         lab.accounts.cost["training"] = lab.parameters.first_run
 
     def withdraw(self, lab: Lab) -> None:

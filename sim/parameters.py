@@ -118,6 +118,7 @@ class Switches(Section):
     services: bool = choice("services sold on open models; hosts share revenue with the developer")
     exogenous_rounds: bool = choice("labs are funded by the dated rounds of the scenario and their repetition")
     funding_market: bool = choice("labs short of runway ask investors, whose bids clear at once")
+    compute_for_equity: bool = choice("corporates pay in compute and sell compute to labs they hold; off: neither")
     conviction: bool = choice("investors' theses tilt what labs are worth to them")
     herd: bool = choice("investors follow each other's demand for a lab")
     mood: bool = choice("investors' mood follows the industry's growth")
@@ -385,6 +386,15 @@ class Capital(Section):
     smallest_fill: float = number("-", "part of the ask below which a round fails", 0.0, 1.0)
     credit_part: float = number(
         "-", "part of a corporate's money paid in compute credits, times its pays_in_compute", 0.0, 1.0
+    )
+    credit_margin: float = number(
+        "-", "part of the list price of compute that its seller keeps over its cost", 0.0, 0.95
+    )
+    tied_compute: float = number(
+        "x", "part of training compute bought from a holder that sells compute, per stake it has", 0.0, 10.0
+    )
+    compute_sales: float = number(
+        "-", "weight of the profit on compute a lab will buy in what an investor with compute bids", 0.0, 5.0
     )
     revenue_claim: float = number("-", "share of revenue a corporate with compute takes, per stake it buys", 0.0, 2.0)
     revenue_claim_cap: float = number("-", "largest part of a lab's revenue promised away", 0.0, 0.9)

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim.agents.lab import Lab
+from sim.economics.finance import tied_parts
 from sim.markets.funding import transfer
 from sim.markets.menu import API, PRIVATE
 from sim.markets.model_market import Usage
@@ -147,7 +148,9 @@ def settle_lab(market: Market, lab: Lab) -> None:
     if lab.backed:
         transfer(market, lab, lab.accounts.total_cost)
     for purpose, payee, amount in invoices:
-        _pay_or_owe(market, lab, purpose, payee, amount)
+        cash = _pay_or_owe(market, lab, purpose, payee, amount)
+        if purpose == "training":
+            buy_from_holders(market, lab, cash)
     repay_debt(market, lab)
 
 
@@ -171,28 +174,45 @@ def lab_invoices(market: Market, lab: Lab) -> list[tuple[str, int, float]]:
     return [invoice for invoice in invoices if invoice[2] > 0.0]
 
 
-def _pay_or_owe(market: Market, lab: Lab, purpose: str, payee: int, amount: float) -> None:
-    """Pay an invoice with credits (compute only), then cash; owe the rest."""
+def buy_from_holders(market: Market, lab: Lab, cash: float) -> None:
+    """Of training compute paid in cash (USD) a lab buys a part from holders that sell compute, who keep the margin."""
+    sellers = {name: market.investor[name] for name in lab.stakes if name in market.investor}
+    sellers = {name: investor for name, investor in sorted(sellers.items()) if investor.margin > 0.0}
+    if not sellers or cash <= 0.0:
+        return
+    stakes = lab.stakes
+    parts = tied_parts([stakes[name] for name in sellers], market.parameters.capital.tied_compute)
+    for investor, part in zip(sellers.values(), parts.tolist(), strict=True):
+        investor.sell_compute(part * cash)
+
+
+def _pay_or_owe(market: Market, lab: Lab, purpose: str, payee: int, amount: float) -> float:
+    """Pay an invoice with credits (compute only), then cash; owe the rest. Returns USD paid in cash."""
     journal, account = market.journal, lab.account
     on_credit = purpose in ("training", "serving") and journal.credit(account) > 0.0
     if not on_credit and amount <= journal.cash[account]:
         journal.settle(purpose, account, payee, amount)
-        return
+        return amount
     journal.bill(purpose, account, payee, amount)
     left = _redeem(market, lab, purpose, payee, amount) if on_credit else amount
     cash = min(left, max(0.0, float(journal.cash[account])))
     journal.pay(purpose, account, payee, cash)
     if left - cash > 0.0:
         journal.owe(purpose, account, payee, left - cash)
+    return cash
 
 
 def _redeem(market: Market, lab: Lab, purpose: str, payee: int, amount: float) -> float:
-    """Meet an invoice out of compute credits, issuer by issuer, who call the cash they lack; returns the rest."""
+    """Meet an invoice out of compute credits, issuer by issuer; returns the rest.
+
+    To its issuer a credit used is a sale of compute: it pays what serving costs, and calls the cash it lacks for it.
+    """
     journal, left = market.journal, amount
     for issuer, credit in journal.credit_by_issuer(lab.account).items():
-        used = min(credit, left)
-        market.investor_of[issuer].call(max(0.0, used - float(journal.cash[issuer])))
+        used, investor = min(credit, left), market.investor_of[issuer]
+        investor.call(max(0.0, used * (1.0 - investor.margin) - float(journal.cash[issuer])))
         journal.redeem_credit(issuer, lab.account, payee, used, purpose)
+        investor.sell_compute(used)
         left -= used
     return left
 

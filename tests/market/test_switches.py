@@ -23,6 +23,14 @@ def no_agreed_rounds(p: Parameters) -> None:
         lab.rounds = [r for r in lab.rounds if not r.agreed]
 
 
+def no_credits(p: Parameters) -> None:
+    """No round is paid in compute, now or on dates agreed."""
+    p.capital.credit_part = 0.0
+    for lab in p.labs.values():
+        for held in lab.rounds:
+            held.credit_share = 0.0
+
+
 def both(*edits: Edit) -> Edit:
     """One edit of several."""
 
@@ -76,6 +84,7 @@ IDLE: dict[str, Edit] = {
     "exogenous_rounds": no_rounds,
     "parent_transfers": put("funding", parent_cap=0.0),
     "revenue_shares": both(put_each("labs", revenue_share=None), put("capital", revenue_claim=0.0)),
+    "compute_for_equity": both(no_credits, put("capital", tied_compute=0.0)),
     "conviction": put("capital", conviction=0.0),
     "herd": put("capital", herd=0.0),
     "mood": put("capital", mood_gain=0.0, mood_luck=0.0),
