@@ -488,7 +488,8 @@ class Market(mesa.Model):
         self._observe()
         move_brands(self.active_labs, self.parameters.brand)
         fade_brands([lab for lab in self.roster if lab.status == EXITED], self.parameters.brand)
-        move_seats(self.active_labs, self.parameters.seats, self.parameters.switches.brand)
+        offers = invoices.free_offers(self)
+        move_seats(self.active_labs, self.parameters.seats, self.parameters.switches.brand, offers)
 
     def _observe(self) -> None:
         """What everybody can see of the market: spending, going prices, shares by segment, where labs stand."""

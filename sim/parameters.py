@@ -114,6 +114,7 @@ class Switches(Section):
     usage_elasticity: bool = choice("cheaper tokens are used more by the same workload")
     diffusion: bool = choice("talent and tooling spread")
     seats: bool = choice("consumer and employee subscriptions")
+    free_users: bool = choice("labs serve free users, by whom they find those who pay; off: users pay or do not come")
     cloud_resale: bool = choice("part of API sales goes through clouds that keep a cut")
     services: bool = choice("services sold on open models; hosts share revenue with the developer")
     exogenous_rounds: bool = choice("labs are funded by the dated rounds of the scenario and their repetition")
@@ -333,7 +334,9 @@ class Seats(Section):
     quality_weight: float = number("per OOM", "weight of the best own model's capability in attraction", 0.0, 10.0)
     brand_weight: float = number("-", "weight of brand in attraction", 0.0, 10.0)
     turnover: float = number("per year", "rate at which seats follow attraction", 0.0, 10.0)
-    serving_share: float = number("-", "serving cost in subscription revenue", 0.0, 1.0)
+    serving_share: float = number("-", "serving cost of payers in subscription revenue", 0.0, 1.0)
+    free_users_per_payer: float = number("x", "free users of the industry for each that pays", 0.0, 1000.0)
+    free_serving_share: float = number("-", "serving cost of a free user over that of one who pays", 0.0, 1.0)
 
 
 class Funding(Section):

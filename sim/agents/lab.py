@@ -121,6 +121,7 @@ class Lab(mesa.Agent):
         self.knowledge = 0.0
         self.brand = parameters.brand
         self.seat_share = 0.0
+        self.free_use = 0.0  # part of the industry's free users whom it serves
         self.volatility = 0.0
         self.accounts = Accounts()
         self.models: list[ReleasedModel] = []
@@ -230,7 +231,7 @@ class Lab(mesa.Agent):
         if self.plan.last.usd == 0.0:  # of a lab of the scenario; founders of the run have made theirs
             self.plan.last = Run(first, first * self.model.trends.flop_per_usd)
         self.knowledge = self.parameters.capability - self._hardware_oom(self.plan.last.compute)
-        self.seat_share = self.parameters.seats_initial
+        self.seat_share = self.free_use = self.parameters.seats_initial
         opening = self.release()
         self.knowledge = min(self.knowledge, self.model.best_knowledge(self))
         for fresh in opening:

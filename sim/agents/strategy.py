@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from sim.agents.lab import Lab, Sale
+from sim.economics.costs import seat_serving_cost
 from sim.economics.strategy import chance_within, choice_chances, gap_at_run_share, giving_up_hazard
 from sim.parameters import STRATEGIES, Strategy
 from sim.quarters import DT, QUARTERS_PER_YEAR
@@ -107,10 +108,11 @@ def experience(market: Market, lab: Lab) -> float:
 
 
 def seat_profit(market: Market, lab: Lab, gap: float) -> float:
-    """Gross profit on subscriptions, USD a year, if they follow quality."""
-    p = market.parameters.seats
-    sold = market.trends.seat_market * lab.seat_share * market.parameters.switches.seats
-    return sold * (1.0 - p.serving_share) * math.exp(-p.quality_weight * (gap - market.outlook.gap(lab)))
+    """Gross profit on subscriptions, USD a year, if they and free use follow quality."""
+    p, s = market.parameters.seats, market.parameters.switches
+    sold, free = (market.trends.seat_market * part * s.seats for part in (lab.seat_share, lab.free_use * s.free_users))
+    cost = seat_serving_cost(sold, free, p.serving_share, p.free_users_per_payer, p.free_serving_share)
+    return (sold - cost) * math.exp(-p.quality_weight * (gap - market.outlook.gap(lab)))
 
 
 def own_use(market: Market, lab: Lab, gap: float) -> float:

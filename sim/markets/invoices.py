@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim.agents.lab import Lab
+from sim.economics.adoption import free_offer
+from sim.economics.costs import seat_serving_cost
 from sim.economics.finance import tied_parts
 from sim.markets.funding import transfer
 from sim.markets.menu import API, PRIVATE
@@ -124,7 +126,7 @@ def _pass_on(market: Market, purpose: str, payer: str, amounts: Floats) -> None:
 
 
 def settle_seats(market: Market) -> None:
-    """Consumers and employees pay their subscriptions; serving them costs a share of it."""
+    """Consumers and employees pay their subscriptions; serving them and free users costs a share of it."""
     if not market.parameters.switches.seats:
         return
     consumers, labs = market.account_of["consumers"], market.active_labs
@@ -132,11 +134,23 @@ def settle_seats(market: Market) -> None:
     sellers, paid = np.array([lab.account for lab in labs], np.int32), np.array(amounts)
     market.journal.pay("consumer_receipts", market.rest_of_world, np.full(sellers.size, consumers, np.int32), paid)
     market.journal.settle("seats", consumers, sellers, paid)
+    s = market.parameters.seats
     for lab, amount in zip(labs, amounts, strict=True):
+        free = market.trends.seat_market * lab.free_use * DT * market.parameters.switches.free_users
+        cost = seat_serving_cost(amount, free, s.serving_share, s.free_users_per_payer, s.free_serving_share)
         if amount > 0.0:
             lab.accounts.revenue["seats"] = amount
-            serving = lab.accounts.cost.get("serving", 0.0)
-            lab.accounts.cost["serving"] = serving + market.parameters.seats.serving_share * amount
+        if cost > 0.0:
+            lab.accounts.cost["serving"] = lab.accounts.cost.get("serving", 0.0) + cost
+
+
+def free_offers(market: Market) -> list[float]:
+    """Free use that each active lab offers over the usual (0-1); a lab short of cash, with nobody to pay, cuts it."""
+    enough = market.parameters.control.distress_runway * market.parameters.switches.free_users
+    return [
+        1.0 if market.transfer_cap(lab) > 0.0 else free_offer(lab.runway_quarters(), enough)
+        for lab in market.active_labs
+    ]
 
 
 def settle_lab(market: Market, lab: Lab) -> None:
@@ -175,12 +189,15 @@ def lab_invoices(market: Market, lab: Lab) -> list[tuple[str, int, float]]:
 
 
 def buy_from_holders(market: Market, lab: Lab, cash: float) -> None:
-    """Of training compute paid in cash (USD) a lab buys a part from holders that sell compute, who keep the margin."""
-    sellers = {name: market.investor[name] for name in lab.stakes if name in market.investor}
-    sellers = {name: investor for name, investor in sorted(sellers.items()) if investor.margin > 0.0}
+    """Of training compute paid in cash (USD) a lab buys a part from holders that sell compute, who keep the margin.
+
+    What a parent's own lab buys of it is no sale.
+    """
+    stakes = lab.stakes
+    outside = (name for name in sorted(stakes) if name in market.investor and name != lab.owner)
+    sellers = {name: market.investor[name] for name in outside if market.investor[name].margin > 0.0}
     if not sellers or cash <= 0.0:
         return
-    stakes = lab.stakes
     parts = tied_parts([stakes[name] for name in sellers], market.parameters.capital.tied_compute)
     for investor, part in zip(sellers.values(), parts.tolist(), strict=True):
         investor.sell_compute(part * cash)

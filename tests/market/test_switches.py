@@ -77,6 +77,7 @@ IDLE: dict[str, Edit] = {
     "usage_elasticity": put("demand", own_usage_elasticity=0.0),
     "diffusion": put("demand", talent_growth=0.0, tooling_growth=0.0),
     "seats": put("seats", market_initial=0.0),
+    "free_users": put("seats", free_users_per_payer=0.0),
     "cloud_resale": put_each("labs", cloud_share=0.0),
     "services": both(
         put_each("labs", services_rate=0.0), put("strategy", services_rate=0.0), put("hosting", host_revenue_share=0.0)
