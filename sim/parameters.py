@@ -124,6 +124,7 @@ class Switches(Section):
     herd: bool = choice("investors follow each other's demand for a lab")
     mood: bool = choice("investors' mood follows the industry's growth")
     strategy_choice: bool = choice("labs choose whether to race, follow, specialise, serve or stop")
+    specialities: bool = choice("specialists' models are better at one type of work")
     release_choice: bool = choice("labs choose open or closed at each release; off: by the licences of the scenario")
     giving_up: bool = choice("founders who see that they cannot pay for the race look for a buyer")
     restructuring: bool = choice("creditors forgive debt of a lab that its investors rescue")
@@ -180,6 +181,9 @@ class Technology(Section):
     serving_progress: float = number("x per year", "fall of the cost of serving a given model", 1.0, 20.0)
     small_lag: float = number("OOM", "capability of a small model below its flagship", 0.0, 5.0)
     small_serving_ratio: float = number("-", "serving cost of a small model over its flagship's", 1e-4, 1.0)
+    speciality_gain: float = number(
+        "OOM", "capability that a specialist's model has on top at its own type of work", 0.0, 5.0
+    )
     flagship_interval: float = number("quarters", "mean time between flagships of one lab", 1.0, 40.0)
     small_interval: float = number("quarters", "mean time between small models of one lab", 1.0, 40.0)
     minimum_interval: int = number("quarters", "shortest time between two releases in a tier", 1, 20)
@@ -613,6 +617,9 @@ class LabParameters(Section):
     parent: Identifier | None = choice("controlling parent; absent for independents", default=None)
     creed: Creed = choice("what it preaches (classifies funding)")
     strategy: Strategy = choice("race, follow, specialise or serve")
+    speciality: WorkloadType | None = choice(
+        "work it is best at as a specialist; absent: what earns it most when it turns to that", default=None
+    )
     entry: Quarter = choice("serves its first model from the start of this quarter")
     cash: float = number("USD", "cash on entry", 0.0, 1e12)
     debt: float = number("USD", "trade debt on entry", 0.0, 1e12)

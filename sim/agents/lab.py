@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from sim.economics.costs import serving_cost
 from sim.economics.technology import capability, effective_compute_oom, research_drift
-from sim.parameters import TIERS, LabParameters, Licence, Strategy, Tier
+from sim.parameters import TIERS, LabParameters, Licence, Strategy, Tier, WorkloadType
 from sim.quarters import DT, QUARTERS_PER_YEAR, quarter_label, quarter_number
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ class ReleasedModel:
     compute_oom: float
     serving: float
     price: float
+    speciality: WorkloadType | None = None
     superseded: bool = False
 
     @property
@@ -128,6 +129,7 @@ class Lab(mesa.Agent):
         self.last_release: dict[str, int] = {}
         self.valuation = 0.0
         self.strategy: Strategy = parameters.strategy
+        self.niche: WorkloadType | None = None  # what earned it most when it turned specialist
         self.stance: dict[Tier, Licence] = {tier: policy.licence for tier, policy in parameters.tiers.items()}
         self.decreed: set[Tier] = set()  # tiers whose licence a dated change has fixed
         self.claims: dict[str, float] = {}  # backers' parts of revenue
@@ -277,6 +279,11 @@ class Lab(mesa.Agent):
         return self.parameters.tiers[tier].complement * self.model.trends.parent_cap
 
     @property
+    def speciality(self) -> WorkloadType | None:
+        """Work that its models are best at while it is a specialist; none before it has found one."""
+        return self.parameters.speciality or self.niche
+
+    @property
     def own_use(self) -> float:
         """Worth of leading models of its own in its owner's products today, USD a year."""
         return self.parameters.own_use * self.model.trends.parent_cap
@@ -393,6 +400,7 @@ class Lab(mesa.Agent):
             compute_oom=oom,
             serving=serving,
             price=0.0,
+            speciality=self.speciality if self.strategy == "specialist" else None,
         )
 
     def leads(self, tier: Tier) -> bool:

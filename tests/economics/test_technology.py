@@ -10,6 +10,7 @@ from scipy.integrate import solve_ivp
 
 from sim.economics.technology import (
     capability,
+    capability_at_work,
     capability_gap,
     effective_compute_oom,
     gap_months,
@@ -110,3 +111,10 @@ def test_gap_in_months_looks_back_to_the_first_closed_model_as_good() -> None:
     assert gap_months(times, q, 2025.0, 1.1) == pytest.approx(6.0)
     assert math.isnan(gap_months(times, q, 2025.0, 2.5))
     assert math.isnan(gap_months([], [], 2025.0, 0.0))
+
+
+def test_a_specialists_model_is_ahead_at_its_own_work_alone() -> None:
+    """Kills: a gain at every type, at the last type for who has none, on the wrong axis."""
+    at = capability_at_work([1.0, 2.0, 3.0], [1, -1, 0], 2, 0.3)
+    np.testing.assert_allclose(at, [[1.0, 2.0, 3.3], [1.3, 2.0, 3.0]], rtol=1e-14)
+    np.testing.assert_array_equal(capability_at_work([1.0, 2.0], [0, 1], 2, 0.0), [[1.0, 2.0], [1.0, 2.0]])

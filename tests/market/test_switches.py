@@ -83,6 +83,7 @@ IDLE: dict[str, Edit] = {
         put_each("labs", services_rate=0.0), put("strategy", services_rate=0.0), put("hosting", host_revenue_share=0.0)
     ),
     "exogenous_rounds": no_rounds,
+    "specialities": put("technology", speciality_gain=0.0),
     "parent_transfers": put("funding", parent_cap=0.0),
     "revenue_shares": both(put_each("labs", revenue_share=None), put("capital", revenue_claim=0.0)),
     "compute_for_equity": both(no_credits, put("capital", tied_compute=0.0)),
