@@ -22,6 +22,7 @@ from sim.frontier import Frontier, leaked_knowledge, served_capability
 from sim.installed_base import community_model, first_going_prices, install
 from sim.journal import Journal
 from sim.markets import control, founding, funding, invoices, schedule
+from sim.markets.incidents import have_incidents
 from sim.markets.menu import Catalogue, Menu, catalogue_of, menu_of
 from sim.markets.model_market import Usage, believed_demand, exposures, new_prices, submarkets, usage_of
 from sim.outlook import Outlook
@@ -488,6 +489,7 @@ class Market(mesa.Model):
         self._observe()
         move_brands(self.active_labs, self.parameters.brand)
         fade_brands([lab for lab in self.roster if lab.status == EXITED], self.parameters.brand)
+        have_incidents(self)
         offers = invoices.free_offers(self)
         move_seats(self.active_labs, self.parameters.seats, self.parameters.switches.brand, offers)
 

@@ -103,6 +103,7 @@ class Switches(Section):
     switching_costs: bool = choice("leaving the incumbent lab or mode costs utility")
     peers: bool = choice("buyers follow their segment")
     brand: bool = choice("brand stocks move choices, and are moved by quality, safety and distribution")
+    incidents: bool = choice("models in use do harm now and then, which costs their lab its good name")
     interface: bool = choice("a lab's application seats pull its models into the enterprise")
     dependence: bool = choice("buyers avoid putting all spending at one vendor")
     origin: bool = choice("distrust between regions, language fit")
@@ -326,6 +327,11 @@ class Brand(Section):
     quality_scale: float = number("OOM", "distance to the best at which that gain falls by 1/e", 0.01, 10.0)
     safety_gain: float = number("logit per year", "gain at a full safety record", 0.0, 10.0)
     distribution_gain: float = number("logit per year", "gain at full distribution through clouds", 0.0, 10.0)
+    incident_rate: float = number(
+        "per year", "incidents of a lab that everybody uses and that takes no care", 0.0, 50.0
+    )
+    incident_loss: float = number("logit", "brand that a lab loses in an incident", 0.0, 10.0)
+    scrutiny: float = number("per year", "rate at which faults of released weights are found and mended", 0.0, 10.0)
 
 
 class Seats(Section):

@@ -67,6 +67,7 @@ IDLE: dict[str, Edit] = {
     "persistent_tastes": put("demand", taste_openness=0.0, taste_vendor=0.0),
     "switching_costs": put("demand", switching_cost=0.0),
     "peers": put("demand", peers=0.0),
+    "incidents": put("brand", incident_rate=0.0),
     "interface": put("demand", interface=0.0),
     "dependence": put("demand", dependence=0.0),
     "origin": put("demand", origin_distrust=0.0, language_fit=0.0),
