@@ -108,27 +108,25 @@ def earned_by_type(market: Market, lab: Lab) -> Floats:
     return np.bincount(usage.kind[mine], paid, len(WORKLOADS)).astype(np.float64)
 
 
-def niche_of(market: Market, lab: Lab) -> WorkloadType | None:
-    """The work a lab specialises in: its own, else the type that earns it most; none for who earns nothing."""
-    earned = earned_by_type(market, lab)
+def niche_of(lab: Lab, earned: Floats) -> WorkloadType | None:
+    """The work a lab specialises in: its own, else the type that `earned` it most; none for who earns nothing."""
     return lab.speciality or (WORKLOADS[int(earned.argmax())] if earned.sum() > 0.0 else None)
 
 
 def edge_of(market: Market, lab: Lab) -> float:
     """OOM by which a specialist expects to be better on average over what it earns on today."""
-    p, niche = market.parameters, niche_of(market, lab)
-    if niche is None or not p.switches.specialities:
+    gain = market.parameters.technology.speciality_gain * market.parameters.switches.specialities
+    if gain == 0.0:
         return 0.0
     earned = earned_by_type(market, lab)
-    whole = float(earned.sum())
-    part = float(earned[WORKLOADS.index(niche)]) / whole if whole > 0.0 else 0.0
-    return p.technology.speciality_gain * part
+    niche, whole = niche_of(lab, earned), float(earned.sum())
+    return gain * float(earned[WORKLOADS.index(niche)]) / whole if niche and whole > 0.0 else 0.0
 
 
 def take_up(market: Market, lab: Lab, strategy: Strategy) -> None:
     """A lab turns to a strategy; who specialises does so in what earns it most."""
     if strategy == "specialist" and lab.strategy != "specialist":
-        lab.niche = niche_of(market, lab)
+        lab.niche = niche_of(lab, earned_by_type(market, lab))
     lab.strategy = strategy
 
 

@@ -193,10 +193,12 @@ def buy_from_holders(market: Market, lab: Lab, cash: float) -> None:
 
     What a parent's own lab buys of it is no sale.
     """
+    if cash <= 0.0:
+        return
     stakes = lab.stakes
     outside = (name for name in sorted(stakes) if name in market.investor and name != lab.owner)
     sellers = {name: market.investor[name] for name in outside if market.investor[name].margin > 0.0}
-    if not sellers or cash <= 0.0:
+    if not sellers:
         return
     parts = tied_parts([stakes[name] for name in sellers], market.parameters.capital.tied_compute)
     for investor, part in zip(sellers.values(), parts.tolist(), strict=True):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from sim.agents import strategy
-from sim.agents.strategy import edge_of, niche_of, take_up
+from sim.agents.strategy import earned_by_type, edge_of, niche_of, take_up
 from sim.economics.demand import quality
 from sim.market import Market
 from sim.parameters import WORKLOADS, Parameters
@@ -42,14 +42,14 @@ def test_who_turns_specialist_takes_what_earns_most(baseline: Scenario) -> None:
             paid = usage.first_party[row] + usage.hosting[row] + usage.services[row]
             earned[WORKLOADS[usage.kind[row]]] += paid
     best = max(earned, key=lambda name: earned[name])
-    assert niche_of(market, lab) == best != "pilot"
+    assert niche_of(lab, earned_by_type(market, lab)) == best != "pilot"
     gain = market.parameters.technology.speciality_gain
     assert edge_of(market, lab) == pytest.approx(gain * earned[best] / sum(earned.values()), rel=1e-12)
     assert lab.speciality is None
     take_up(market, lab, "specialist")
     assert (lab.strategy, lab.speciality) == ("specialist", best)
     lab.parameters.speciality = "edge"
-    assert niche_of(market, lab) == lab.speciality == "edge"
+    assert niche_of(lab, earned_by_type(market, lab)) == lab.speciality == "edge"
 
 
 def test_a_pivot_says_in_what(baseline: Scenario) -> None:
