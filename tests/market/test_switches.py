@@ -54,6 +54,7 @@ WORLD: dict[str, Edit] = {
         put("control", distress_runway=0.5, rescue_years=0.1, survival=1.0),
         put("capital", inflow=0.0, ticket=0.1),
         off("acquihires", "mergers", "giving_up", "affordability", "founding", "strategy_choice", "release_choice"),
+        off("free_users"),  # which are cut in distress
     ),
 }
 # What makes a mechanism idle without its switch.
