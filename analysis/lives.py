@@ -79,7 +79,7 @@ def timeline(result: Run) -> Figure:
     shown = shown_lives(everybody)
     events = first_history(result, "events")
     labs = [life.lab for life in shown]
-    events = _in_rows(events[events["kind"].isin(MARKS) & (events["lab"].isin(labs) | (events["kind"] == "shock"))])
+    events = _in_rows(events[events["kind"].isin(MARKS) & (events["lab"].isin(labs) | _dated(events))])
     rows = labs + [row for row in dict.fromkeys(events["row"]) if row.startswith(SHOCK_ROW)]
     figure, (axes,) = new_page(height=row_height(len(rows)))
     exits = sum(life.exited is not None for life in everybody)
@@ -185,9 +185,14 @@ def _name_exits(axes: Axes, words: Mapping[str, str], shown: Sequence[Life], x: 
             )  # fmt: skip
 
 
+def _dated(events: pd.DataFrame) -> pd.Series:
+    """Whether an event is a shock of the scenario; one that names a lab is an incident of that lab."""
+    return (events["kind"] == "shock") & (events["lab"] == "")
+
+
 def _in_rows(events: pd.DataFrame) -> pd.DataFrame:
-    """Events with their row of the timeline: the lab's, or one for each shock."""
-    shock = events["kind"] == "shock"
+    """Events with their row of the timeline: the lab's, or one for each dated shock."""
+    shock = _dated(events)
     return events.assign(row=events["lab"].where(~shock, SHOCK_ROW + events["cause"].map(_shock_name)))
 
 
@@ -201,7 +206,7 @@ def _shock_name(cause: str) -> str:
 def _name_shocks(axes: Axes, events: pd.DataFrame, rows: Sequence[str], when: Mapping[str, float]) -> None:
     """Each shock's name beside its marks, on the side where there is room."""
     middle = sum(axes.get_xlim()) / 2
-    for row, dates in events[events["kind"] == "shock"].groupby("row")["quarter"]:
+    for row, dates in events[_dated(events)].groupby("row")["quarter"]:
         first, last = when[dates.min()], when[dates.max()]
         right = first < middle
         axes.annotate(

@@ -103,6 +103,7 @@ PURPOSES: tuple[Purpose, ...] = (
     Purpose("cash_acquired", "financing", "exiting lab", "acquirer", "cash that comes with a lab taken over"),
     Purpose("fund_distribution", "circulation", "investor", REST_OF_WORLD, "proceeds passed on to its backers"),
     Purpose("credit_redemption", "circulation", "investor", "cloud", "the issuer pays for compute bought on credits"),
+    Purpose("compute_margin", "circulation", "cloud", "investor", "its margin on compute it sold to a lab it holds"),
     Purpose("supplier_sweep", "circulation", "supplier", REST_OF_WORLD, "suppliers spend what they earned"),
     Purpose("trade_debt", "non_cash", "debtor", "creditor", "debt that no invoice of the quarter explains"),
     Purpose("debt_relief", "non_cash", "debtor", "creditor", "debt forgiven in a restructuring"),

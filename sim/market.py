@@ -26,6 +26,7 @@ from sim.frontier import Frontier, leaked_knowledge, served_capability
 from sim.installed_base import community_model, first_going_prices, install
 from sim.journal import Journal
 from sim.markets import control, founding, funding, invoices, schedule
+from sim.markets.incidents import have_incidents
 from sim.markets.menu import Catalogue, Menu, catalogue_of, menu_of
 from sim.markets.model_market import Usage, believed_demand, exposures, new_prices, submarkets, usage_of
 from sim.outlook import Outlook
@@ -542,7 +543,9 @@ class Market(mesa.Model):
         self._observe()
         move_brands(self.active_labs, self.parameters.brand)
         fade_brands([lab for lab in self.roster if lab.status == EXITED], self.parameters.brand)
-        move_seats(self.active_labs, self.parameters.seats, self.parameters.switches.brand)
+        have_incidents(self)
+        offers = invoices.free_offers(self)
+        move_seats(self.active_labs, self.parameters.seats, self.parameters.switches.brand, offers)
 
     def _observe(self) -> None:
         """What everybody can see of the market: spending, going prices, shares by segment, where labs stand."""
@@ -605,6 +608,7 @@ class Market(mesa.Model):
         lab.parameters.entry = quarter_label(lab.entry)
         lab.proposed = False
         self.journal.settle("training", lab.account, self.account_of["cloud"], lab.parameters.first_run)
+        invoices.buy_from_holders(self, lab, lab.parameters.first_run)
         lab.accounts.cost["training"] = lab.parameters.first_run
 
     def withdraw(self, lab: Lab) -> None:

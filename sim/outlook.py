@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from sim.agents.lab import FASTEST_GROWTH, Lab
 from sim.economics.strategy import attraction, contest_share
-from sim.economics.valuation import option_value, revenue_multiple
+from sim.economics.valuation import compute_return, option_value, revenue_multiple
 from sim.markets.menu import API
 from sim.parameters import REGIONS, TIERS, Licence, Parameters, Tier
 from sim.quarters import QUARTERS_PER_YEAR
@@ -47,6 +47,9 @@ class Outlook:
     own_margin: Floats  # the part of `margin` of each lab (position, tier, openness)
     best_open: Floats  # by lab position and tier: capability of the best open model of all others
     reach: dict[str, float]
+    purses: Floats  # by investor: part of all dry powder
+    credits: Floats  # by investor: part of its investments paid in compute
+    margins: Floats  # by investor: what it keeps of compute it sells
 
     @classmethod
     def of(cls, market: Market) -> Outlook:
@@ -71,6 +74,9 @@ class Outlook:
             own_margin=own_margin,
             best_open=np.column_stack([_best_open_of_others(market, t) for t in range(len(TIERS))]),
             reach=reach,
+            purses=_purses(market),
+            credits=np.array([i.part_in_compute for i in market.investor.values()]),
+            margins=np.array([i.margin for i in market.investor.values()]),
         )
 
     def gap(self, lab: Lab) -> float:
@@ -94,7 +100,20 @@ class Outlook:
         c = parameters.capital
         if lab.backed or lab.round_failed or not parameters.switches.funding_market:
             return 0.0
-        return c.largest_dilution / (1.0 - c.largest_dilution) * self.value(lab, parameters) / c.runway_target
+        worth = self.value(lab, parameters)
+        price = worth * self.compute_premium(lab, worth, parameters)
+        return c.largest_dilution / (1.0 - c.largest_dilution) * price / c.runway_target
+
+    def compute_profit(self, lab: Lab, worth: float, parameters: Parameters) -> Floats:
+        """What a USD put into a lab of this worth (USD) brings each investor by compute sold to it, weighted, USD."""
+        c = parameters.capital
+        compute = lab.research_compute() * QUARTERS_PER_YEAR * c.runway_target  # until the next round
+        profit = compute_return(self.credits, c.tied_compute, compute, max(worth, 1.0), self.margins)
+        return c.compute_sales * profit
+
+    def compute_premium(self, lab: Lab, worth: float, parameters: Parameters) -> float:
+        """Usual price of a lab's shares over its worth: investors who sell compute pay for the lab's custom."""
+        return 1.0 + float(self.purses @ self.compute_profit(lab, worth, parameters))
 
     def option(self, gap: float, run_share: float, parameters: Parameters) -> float:
         """Worth of a place in the race, USD."""
@@ -140,6 +159,13 @@ class Outlook:
         services = services_rate + parameters.hosting.host_revenue_share
         sold = max(0.0, float(self.margin[t, OPEN]))
         return share * (sold + parameters.switches.services * services * float(self.running[t]))
+
+
+def _purses(market: Market) -> Floats:
+    """Parts of all dry powder by investor; nobody's when there is none."""
+    purses = np.array([investor.dry_powder for investor in market.investor.values()])
+    whole = float(purses.sum())
+    return purses / whole if whole > 0.0 else np.zeros(purses.size)
 
 
 def _multiple(growth: float, p: Parameters) -> float:

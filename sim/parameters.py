@@ -107,6 +107,7 @@ class Switches(Section):
     switching_costs: bool = choice("leaving the incumbent lab or mode costs utility")
     peers: bool = choice("buyers follow their segment")
     brand: bool = choice("brand stocks move choices, and are moved by quality, safety and distribution")
+    incidents: bool = choice("models in use do harm now and then, which costs their lab its good name")
     interface: bool = choice("a lab's application seats pull its models into the enterprise")
     dependence: bool = choice("buyers avoid putting all spending at one vendor")
     assurance: bool = choice("buyers want a vendor who answers for errors")
@@ -133,14 +134,17 @@ class Switches(Section):
     licence_risk: bool = choice("licences with thresholds and unclear rights in training data put off buyers")
     withdrawals: bool = choice("buyers hold it against a lab when it withdraws models that are in use")
     seats: bool = choice("consumer and employee subscriptions")
+    free_users: bool = choice("labs serve free users, by whom they find those who pay; off: users pay or do not come")
     cloud_resale: bool = choice("part of API sales goes through clouds that keep a cut")
     services: bool = choice("services sold on open models; hosts share revenue with the developer")
     exogenous_rounds: bool = choice("labs are funded by the dated rounds of the scenario and their repetition")
     funding_market: bool = choice("labs short of runway ask investors, whose bids clear at once")
+    compute_for_equity: bool = choice("corporates pay in compute and sell compute to labs they hold; off: neither")
     conviction: bool = choice("investors' theses tilt what labs are worth to them")
     herd: bool = choice("investors follow each other's demand for a lab")
     mood: bool = choice("investors' mood follows the industry's growth")
     strategy_choice: bool = choice("labs choose whether to race, follow, specialise, serve or stop")
+    specialities: bool = choice("specialists' models are better at one type of work")
     release_choice: bool = choice("labs choose open or closed at each release; off: by the licences of the scenario")
     giving_up: bool = choice("founders who see that they cannot pay for the race look for a buyer")
     closing_down: bool = choice("labs that have long been on offer without a buyer are wound down in good order")
@@ -208,6 +212,9 @@ class Technology(Section):
     serving_progress: float = number("x per year", "fall of the cost of serving a given model", 1.0, 20.0)
     small_lag: float = number("OOM", "capability of a small model below its flagship", 0.0, 5.0)
     small_serving_ratio: float = number("-", "serving cost of a small model over its flagship's", 1e-4, 1.0)
+    speciality_gain: float = number(
+        "OOM", "capability that a specialist's model has on top at its own type of work", 0.0, 5.0
+    )
     flagship_interval: float = number("quarters", "mean time between flagships of one lab", 1.0, 40.0)
     small_interval: float = number("quarters", "mean time between small models of one lab", 1.0, 40.0)
     release_gain: float = number(
@@ -366,6 +373,11 @@ class Brand(Section):
     quality_scale: float = number("OOM", "distance to the best at which that gain falls by 1/e", 0.01, 10.0)
     safety_gain: float = number("logit per year", "gain at a full safety record", 0.0, 10.0)
     distribution_gain: float = number("logit per year", "gain at full distribution through clouds", 0.0, 10.0)
+    incident_rate: float = number(
+        "per year", "incidents of a lab that everybody uses and that takes no care", 0.0, 50.0
+    )
+    incident_loss: float = number("logit", "brand that a lab loses in an incident", 0.0, 10.0)
+    scrutiny: float = number("per year", "rate at which faults of released weights are found and mended", 0.0, 10.0)
 
 
 class Seats(Section):
@@ -378,7 +390,9 @@ class Seats(Section):
     quality_weight: float = number("per OOM", "weight of the best own model's capability in attraction", 0.0, 10.0)
     brand_weight: float = number("-", "weight of brand in attraction", 0.0, 10.0)
     turnover: float = number("per year", "rate at which seats follow attraction", 0.0, 10.0)
-    serving_share: float = number("-", "serving cost in subscription revenue", 0.0, 1.0)
+    serving_share: float = number("-", "serving cost of payers in subscription revenue", 0.0, 1.0)
+    free_users_per_payer: float = number("x", "free users of the industry for each that pays", 0.0, 1000.0)
+    free_serving_share: float = number("-", "serving cost of a free user over that of one who pays", 0.0, 1.0)
 
 
 class Funding(Section):
@@ -431,6 +445,15 @@ class Capital(Section):
     smallest_fill: float = number("-", "part of the ask below which a round fails", 0.0, 1.0)
     credit_part: float = number(
         "-", "part of a corporate's money paid in compute credits, times its pays_in_compute", 0.0, 1.0
+    )
+    credit_margin: float = number(
+        "-", "part of the list price of compute that its seller keeps over its cost", 0.0, 0.95
+    )
+    tied_compute: float = number(
+        "x", "part of training compute bought from a holder that sells compute, per stake it has", 0.0, 10.0
+    )
+    compute_sales: float = number(
+        "-", "weight of the profit on compute a lab will buy in what an investor with compute bids", 0.0, 5.0
     )
     revenue_claim: float = number("-", "share of revenue a corporate with compute takes, per stake it buys", 0.0, 2.0)
     revenue_claim_cap: float = number("-", "largest part of a lab's revenue promised away", 0.0, 0.9)
@@ -650,6 +673,9 @@ class LabParameters(Section):
     parent: Identifier | None = choice("controlling parent; absent for independents", default=None)
     creed: Creed = choice("what it preaches (classifies funding)")
     strategy: Strategy = choice("race, follow, specialise or serve")
+    speciality: WorkloadType | None = choice(
+        "work it is best at as a specialist; absent: what earns it most when it turns to that", default=None
+    )
     entry: Quarter = choice("serves its first model from the start of this quarter")
     cash: float = number("USD", "cash on entry", 0.0, 1e12)
     debt: float = number("USD", "trade debt on entry", 0.0, 1e12)

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 
 from sim.agents.lab import Lab
+from sim.economics.adoption import users_reached
 from sim.parameters import Brand, Seats
 from sim.quarters import DT
 
@@ -33,16 +34,19 @@ def fade_brands(labs: Sequence[Lab], brand: Brand) -> None:
         lab.brand = stock_step(lab.brand, 0.0, brand.decay)
 
 
-def move_seats(labs: Sequence[Lab], seats: Seats, branded: bool) -> None:
-    """Subscriptions follow presence, quality and brand with a lag; what no lab held at the start is shared out too."""
+def move_seats(labs: Sequence[Lab], seats: Seats, branded: bool, offers: Sequence[float]) -> None:
+    """Users follow presence, quality and brand, subscriptions follow users with a lag; what no lab held at the start is
+    shared out too. `offers` is each lab's free use over the usual (0-1)."""
     best = max((lab.best_capability for lab in labs), default=0.0)
     pull = [
         lab.parameters.seat_presence
         * math.exp(seats.quality_weight * (lab.best_capability - best) + seats.brand_weight * lab.brand * branded)
         for lab in labs
     ]
-    whole = sum(pull)
+    users = [x * users_reached(o, seats.free_users_per_payer) for x, o in zip(pull, offers, strict=True)]
+    drawn, whole = sum(pull), sum(users)
     follow = -math.expm1(-seats.turnover * DT)
-    for lab, attraction in zip(labs, pull, strict=True):
-        goal = attraction / whole if whole > 0.0 else 0.0
+    for lab, attraction, offer, reached in zip(labs, pull, offers, users, strict=True):
+        lab.free_use = offer * attraction / drawn if drawn > 0.0 else 0.0
+        goal = reached / whole if whole > 0.0 else 0.0
         lab.seat_share += follow * (goal - lab.seat_share)

@@ -54,8 +54,9 @@ class Investor(mesa.Agent):
 
     @property
     def dry_powder(self) -> float:
-        """USD at hand or promised and not yet called, less compute that labs may still draw on."""
-        return max(0.0, self.cash + self.uncalled - self.model.journal.credit_granted(self.account))
+        """USD at hand or promised and not yet called, less what compute that labs may still draw on will cost it."""
+        granted = self.model.journal.credit_granted(self.account)
+        return max(0.0, self.cash + self.uncalled - granted * (1.0 - self.margin))
 
     @property
     def holdings(self) -> dict[str, float]:
@@ -67,6 +68,23 @@ class Investor(mesa.Agent):
     def has_compute(self) -> bool:
         """Whether it has compute to pay with."""
         return self.parameters.pays_in_compute > 0.0
+
+    @property
+    def part_in_compute(self) -> float:
+        """Part (0-1) of its investments that it pays in compute credits."""
+        p = self.model.parameters
+        return p.capital.credit_part * self.parameters.pays_in_compute * p.switches.compute_for_equity
+
+    @property
+    def margin(self) -> float:
+        """Part (0-1) of the list price that it keeps of compute it sells; 0 for who sells none."""
+        p = self.model.parameters
+        return p.capital.credit_margin * self.has_compute * p.switches.compute_for_equity
+
+    def sell_compute(self, amount: float) -> None:
+        """A lab it holds has bought compute of it at a list price of USD `amount`, paid to the clouds: its margin."""
+        market = self.model
+        market.journal.pay("compute_margin", market.account_of["cloud"], self.account, self.margin * amount)
 
     def call(self, amount: float) -> None:
         """Its backers pay in what a deal lacks, USD."""

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from sim.agents.bases import continued, inherited
 from sim.economics.costs import serving_cost
 from sim.economics.technology import capability, effective_compute_oom, research_drift, worth_releasing
-from sim.parameters import TIERS, LabParameters, Licence, Strategy, Tier
+from sim.parameters import TIERS, LabParameters, Licence, Strategy, Tier, WorkloadType
 from sim.quarters import DT, QUARTERS_PER_YEAR, quarter_label, quarter_number
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ class ReleasedModel:
     compute_oom: float
     serving: float
     price: float
+    speciality: WorkloadType | None = None
     superseded: bool = False
     built_on: str = ""  # the lab whose open weights its training began from
 
@@ -122,12 +123,14 @@ class Lab(mesa.Agent):
         self.knowledge = 0.0
         self.brand = parameters.brand
         self.seat_share = 0.0
+        self.free_use = 0.0  # part of the industry's free users whom it serves
         self.volatility = 0.0
         self.accounts = Accounts()
         self.models: list[ReleasedModel] = []
         self.last_release: dict[str, int] = {}
         self.valuation = 0.0
         self.strategy: Strategy = parameters.strategy
+        self.niche: WorkloadType | None = None  # what earned it most when it turned specialist
         self.stance: dict[Tier, Licence] = {tier: policy.licence for tier, policy in parameters.tiers.items()}
         self.decreed: set[Tier] = set()  # tiers whose licence a dated change has fixed
         self.claims: dict[str, float] = {}  # backers' parts of revenue
@@ -236,7 +239,7 @@ class Lab(mesa.Agent):
         if self.plan.last.usd == 0.0:  # of a lab of the scenario; founders of the run have made theirs
             self.plan.last = Run(first, first * self.model.trends.flop_per_usd)
         self.knowledge = self.parameters.capability - self._hardware_oom(self.plan.last.compute)
-        self.seat_share = self.parameters.seats_initial
+        self.seat_share = self.free_use = self.parameters.seats_initial
         opening = self.release()
         self.knowledge = min(self.knowledge, self.model.best_knowledge(self))
         for fresh in opening:
@@ -280,6 +283,11 @@ class Lab(mesa.Agent):
     def complement(self, tier: Tier) -> float:
         """Worth of free models of a tier to its owner's other business today, USD a year."""
         return self.parameters.tiers[tier].complement * self.model.trends.parent_cap
+
+    @property
+    def speciality(self) -> WorkloadType | None:
+        """Work that its models are best at while it is a specialist; none before it has found one."""
+        return self.parameters.speciality or self.niche
 
     @property
     def own_use(self) -> float:
@@ -409,6 +417,7 @@ class Lab(mesa.Agent):
             serving=serving,
             price=0.0,
             built_on="" if base is None else base.lab,
+            speciality=self.speciality if self.strategy == "specialist" else None,
         )
 
     def leads(self, tier: Tier) -> bool:

@@ -7,16 +7,20 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sim.agents.bases import continued
 from sim.agents.lab import Lab, Sale
+from sim.economics.costs import seat_serving_cost
 from sim.economics.strategy import chance_within, choice_chances, gap_at_run_share, giving_up_hazard
-from sim.parameters import STRATEGIES, Strategy
+from sim.parameters import STRATEGIES, WORKLOADS, Strategy, WorkloadType
 from sim.quarters import DT, QUARTERS_PER_YEAR
 from sim.words import dollars
 
 if TYPE_CHECKING:
     from sim.market import Market
+
+Floats = NDArray[np.float64]
 
 STOP: Literal["stop"] = "stop"
 LARGEST_CORRECTION = 3.0  # nobody takes one good year for more than a threefold of the expected
@@ -91,10 +95,41 @@ def expected_gap(market: Market, lab: Lab, run: float) -> float:
 def selling(market: Market, lab: Lab, strategy: Strategy, gap: float) -> float:
     """Gross profit, USD a year, on its tiers under their licences; a services lab sells support on open weights."""
     p, rate, total = market.parameters, lab.services_rate_as(strategy), 0.0
+    gap -= edge_of(market, lab) if strategy == "specialist" else 0.0
     for tier, licence in sorted(lab.stance.items()):
         behind = gap + (p.technology.small_lag if tier == "small" else 0.0)
         total += market.outlook.earning(lab, tier, licence, behind, rate, p)
     return total
+
+
+def earned_by_type(market: Market, lab: Lab) -> Floats:
+    """What buyers paid last quarter for the lab's models in production by type of work, USD: to it and to hosts."""
+    usage = market.usage
+    mine = np.flatnonzero(usage.production & (market.catalogue.lab[usage.model] == lab.position))
+    paid = usage.first_party[mine] + usage.hosting[mine] + usage.services[mine]
+    return np.bincount(usage.kind[mine], paid, len(WORKLOADS)).astype(np.float64)
+
+
+def niche_of(lab: Lab, earned: Floats) -> WorkloadType | None:
+    """The work a lab specialises in: its own, else the type that `earned` it most; none for who earns nothing."""
+    return lab.speciality or (WORKLOADS[int(earned.argmax())] if earned.sum() > 0.0 else None)
+
+
+def edge_of(market: Market, lab: Lab) -> float:
+    """OOM by which a specialist expects to be better on average over what it earns on today."""
+    gain = market.parameters.technology.speciality_gain * market.parameters.switches.specialities
+    if gain == 0.0:
+        return 0.0
+    earned = earned_by_type(market, lab)
+    niche, whole = niche_of(lab, earned), float(earned.sum())
+    return gain * float(earned[WORKLOADS.index(niche)]) / whole if niche and whole > 0.0 else 0.0
+
+
+def take_up(market: Market, lab: Lab, strategy: Strategy) -> None:
+    """A lab turns to a strategy; who specialises does so in what earns it most."""
+    if strategy == "specialist" and lab.strategy != "specialist":
+        lab.niche = niche_of(lab, earned_by_type(market, lab))
+    lab.strategy = strategy
 
 
 def experience(market: Market, lab: Lab) -> float:
@@ -109,10 +144,11 @@ def experience(market: Market, lab: Lab) -> float:
 
 
 def seat_profit(market: Market, lab: Lab, gap: float) -> float:
-    """Gross profit on subscriptions, USD a year, if they follow quality."""
-    p = market.parameters.seats
-    sold = market.trends.seat_market * lab.seat_share * market.parameters.switches.seats
-    return sold * (1.0 - p.serving_share) * math.exp(-p.quality_weight * (gap - market.outlook.gap(lab)))
+    """Gross profit on subscriptions, USD a year, if they and free use follow quality."""
+    p, s = market.parameters.seats, market.parameters.switches
+    sold, free = (market.trends.seat_market * part * s.seats for part in (lab.seat_share, lab.free_use * s.free_users))
+    cost = seat_serving_cost(sold, free, p.serving_share, p.free_users_per_payer, p.free_serving_share)
+    return (sold - cost) * math.exp(-p.quality_weight * (gap - market.outlook.gap(lab)))
 
 
 def own_use(market: Market, lab: Lab, gap: float) -> float:
@@ -186,7 +222,8 @@ def turn(market: Market, lab: Lab, choice: Choice) -> None:
     if choice.chosen == STOP:
         lab.sale = lab.sale or Sale(market.quarter, why_stop(lab.strategy, choice))
     else:
-        lab.strategy, lab.sale = choice.chosen, None
+        take_up(market, lab, choice.chosen)
+        lab.sale = None
     if choice.chosen != held:
         say_turn(market, lab, held, choice)
 
@@ -220,9 +257,17 @@ def say_turn(market: Market, lab: Lab, held: str, choice: Choice) -> None:
         )
     else:
         cause += ": found no buyer until its next planning round"
+    cause += said_niche(market, lab, choice.chosen)
     numbers = {f"{name}_usd_per_year": v for name, v in worth.items() if math.isfinite(v)}
     numbers |= {"inertia_usd_per_year": choice.inertia, "chosen_probability": choice.chance}
     market.event("pivot", lab.id, cause=cause, numbers=numbers)
+
+
+def said_niche(market: Market, lab: Lab, chosen: str) -> str:
+    """What a lab that turns specialist will be best at, in words."""
+    p = market.parameters
+    special = chosen == "specialist" and p.switches.specialities and p.technology.speciality_gain > 0.0
+    return f"; specialises in {lab.speciality.replace('_', ' ')}" if special and lab.speciality else ""
 
 
 def give_up(market: Market, lab: Lab) -> None:

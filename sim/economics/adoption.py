@@ -17,6 +17,20 @@ def bass_share(years: ArrayLike, innovation: ArrayLike, imitation: ArrayLike) ->
     return bass_step(0.0, innovation, imitation, 1.0, years)
 
 
+def free_offer(runway: float, enough: float) -> float:
+    """Free use that a lab offers over the usual (0-1): all with ``enough`` runway (quarters), less in proportion."""
+    return 1.0 if runway >= enough else max(0.0, runway / enough)
+
+
+def users_reached(offer: float, free_per_payer: float) -> float:
+    """Users of a lab that offers the part ``offer`` (0-1) of the usual free use, over those at the usual one.
+
+    (1 + n offer) / (1 + n) with ``free_per_payer`` n free users for each that pays: who pays is drawn from all users
+    alike, so that without free users (n = 0) nothing is lost by offering none.
+    """
+    return (1.0 + free_per_payer * offer) / (1.0 + free_per_payer)
+
+
 def bass_step(
     share: ArrayLike, innovation: ArrayLike, imitation: ArrayLike, ceiling: ArrayLike, dt: ArrayLike
 ) -> FloatArray:

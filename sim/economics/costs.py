@@ -88,6 +88,16 @@ def budget_index(growth: ArrayLike, decay: ArrayLike, floor_growth: ArrayLike, y
     return np.asarray(np.exp(np.asarray(growth) * spent + np.asarray(floor_growth) * time))
 
 
+def seat_serving_cost(paid: float, free: float, share: float, free_per_payer: float, free_share: float) -> float:
+    """Cost of serving subscribers and free users, USD: share x (paid + n x f x free).
+
+    ``paid`` is subscription revenue (USD), of which serving who pays costs ``share`` (0-1); ``free`` what those who pay
+    would pay if the lab had as large a part of them as it has of free users (USD). There are ``free_per_payer`` n of
+    these for each that pays, and one costs ``free_share`` f of what one who pays does.
+    """
+    return share * (paid + free_per_payer * free_share * free)
+
+
 def scale_of_fixed_cost(budget: ArrayLike, reference: ArrayLike, avoided: ArrayLike) -> FloatArray:
     """Part of the full fixed cost of an own deployment that a workload of this budget needs, 1 - avoided .. 1.
 

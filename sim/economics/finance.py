@@ -11,6 +11,15 @@ FloatArray = NDArray[np.float64]
 WHOLE = 1.0 + 1e-9  # parts of a whole may sum to this much: rounding
 
 
+def tied_parts(stakes: ArrayLike, per_stake: float) -> FloatArray:
+    """Parts (0-1) of a lab's compute bought from holders that sell compute: ``per_stake`` x stake, in all at most 1.
+
+    ``stakes`` (0-1) one per seller. Where more than everything is promised, the sellers share it by stake.
+    """
+    wanted = per_stake * np.asarray(stakes, dtype=np.float64)
+    return np.asarray(wanted / max(1.0, float(wanted.sum())))
+
+
 def dilute(stakes: ArrayLike, sold_fraction: ArrayLike) -> FloatArray:
     """Old holders' stakes (0-1) after new shares worth ``sold_fraction`` (0-1) of the company are issued.
 

@@ -77,6 +77,15 @@ def worth_releasing(capability_oom: float, served: float, gain: float) -> bool:
     return capability_oom > served + gain
 
 
+def capability_at_work(q: ArrayLike, speciality: ArrayLike, types: int, gain: float) -> FloatArray:
+    """Capability (OOM) by type of work, shape (types, models): a specialist's model is ahead by ``gain`` at its own.
+
+    ``q`` is each model's capability (OOM), ``speciality`` the position of the type it was made for, below 0 for none.
+    """
+    at = np.arange(types)[:, None] == np.asarray(speciality)[None, :]
+    return np.asarray(np.asarray(q, dtype=np.float64)[None, :] + gain * at)
+
+
 def research_drift(
     own_rate: ArrayLike, staff: ArrayLike, staff_reference: ArrayLike, concavity: ArrayLike
 ) -> FloatArray:

@@ -40,6 +40,18 @@ def conviction(thesis: ArrayLike, creed: ArrayLike, hedging: ArrayLike, weight: 
     return np.asarray(weight * np.asarray(thesis, dtype=np.float64) * np.asarray(creed) * (1.0 - np.asarray(hedging)))
 
 
+def compute_return(in_credits: ArrayLike, tied: float, compute: float, worth: float, margin: ArrayLike) -> FloatArray:
+    """Profit on compute that a USD of new shares brings an investor who sells compute: m min(1, c + t C / V).
+
+    ``in_credits`` c is the part of the price paid in credits, which come back as sales in full; ``tied`` t the part of
+    its compute a lab buys from a holder per stake (x), ``compute`` C what it will buy (USD) and ``worth`` V the lab's
+    value (USD): a USD buys 1 / V of it. ``margin`` m is the seller's margin (0-1; 0: sells none). Nobody expects more
+    sales than the USD paid in: money that goes round comes back once.
+    """
+    sales = np.minimum(1.0, np.asarray(in_credits, dtype=np.float64) + tied * compute / worth)
+    return np.asarray(np.asarray(margin) * sales)
+
+
 def inflow(purse: float, per_year: float, revenue_index: float, elasticity: float, climate: float, dt: float) -> float:
     """New commitments to an investor in ``dt`` years, USD: purse x rate x revenue index ^ elasticity x climate.
 

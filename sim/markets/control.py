@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from sim.agents.lab import Lab
-from sim.agents.strategy import positions
+from sim.agents.strategy import positions, said_niche, take_up
 from sim.economics.merger import bargained_price, relief_accepted
 from sim.economics.strategy import chance_within, closes_down
 from sim.markets.estate import buy, hire_team, merge, wind_down
@@ -140,12 +140,12 @@ def pivot(market: Market, lab: Lab) -> None:
     seen = {x.strategy: x for x in positions(market, lab)}
     best = max(cheaper, key=lambda s: (seen[s].earnings - seen[s].cost, STRATEGIES.index(s)))
     cut, before = market.parameters.control.pivot_cut, lab.strategy
-    lab.strategy = best
+    take_up(market, lab, best)
     lab.plan.budget *= cut
     lab.plan.capacity *= cut
     said = (
         f"{before} -> {best}: runway of {lab.runway_quarters():.1f} quarters and no money found; research cut to "
-        f"{dollars(lab.plan.budget)} a year"
+        f"{dollars(lab.plan.budget)} a year{said_niche(market, lab, best)}"
     )
     numbers = {
         "runway_quarters": lab.runway_quarters(),

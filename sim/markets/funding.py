@@ -117,7 +117,8 @@ def ask_of(market: Market, lab: Lab) -> Ask | None:
     added = growth / (lab.budget_per_run() * market.outlook.race)
     worth = market.outlook.value(lab, market.parameters, added)  # with the money it asks for
     short = market.journal.debt(lab.account) - cash
-    sellable = worth * math.exp(market.mood) * c.largest_dilution
+    price = worth * market.outlook.compute_premium(lab, worth, market.parameters)
+    sellable = price * math.exp(market.mood) * c.largest_dilution
     amount = max(c.runway_target * burn + short, min(c.runway_target * planned + short, sellable))
     return Ask(lab, amount, worth, runway, planned) if amount > 0.0 else None
 
@@ -176,13 +177,17 @@ def _log_values(market: Market, ask: Ask) -> Floats:
     tilt -= c.abroad * np.array([p.regions[i.region].distrust.get(region, 0.0) for i in investors])
     tilt += c.home * np.array([i.kind == "sovereign" and i.region == region for i in investors])
     opinions = np.array([investor.opinion(lab.id) for investor in market.investor.values()])
-    return np.asarray(tilt + c.opinion * opinions)
+    return np.asarray(tilt + c.opinion * opinions + np.log1p(market.outlook.compute_profit(lab, ask.worth, p)))
 
 
 def bids(market: Market, worth: Floats) -> Floats:
-    """USD each investor offers each lab: part of its dry powder, less in a cold climate, split by the labs' worth."""
+    """USD each investor offers each lab: part of its dry powder, less in a cold climate, split by the labs' worth.
+
+    Credits cost who sells compute less than what they buy, so that the same purse offers more.
+    """
     ticket = market.parameters.capital.ticket * min(1.0, market.parameters.capital.climate)
-    purse = np.array([i.dry_powder * i.parameters.risk_tolerance * ticket for i in market.investor.values()])
+    costs = np.array([1.0 - i.margin * i.part_in_compute for i in market.investor.values()])
+    purse = np.array([i.dry_powder * i.parameters.risk_tolerance * ticket for i in market.investor.values()]) / costs
     whole = np.cumsum(worth, axis=1)[:, -1:]  # in order of labs
     return np.asarray(purse[:, None] * worth / whole)
 
@@ -235,8 +240,7 @@ def settle_round(market: Market, ask: Ask, cleared: Cleared) -> None:
     before = lab.valuation
     paid = dict(zip(names, cleared.paid.tolist(), strict=True))
     stakes_before = lab.stakes
-    part = market.parameters.capital.credit_part
-    in_compute = {name: part * i.parameters.pays_in_compute for name, i in market.investor.items()}
+    in_compute = {name: investor.part_in_compute for name, investor in market.investor.items()}
     post = hold_round(market, lab, cleared.pre_money, paid, in_compute)
     claim_revenue(market, lab, stakes_before)
     if lab.status == NOT_ENTERED:

@@ -8,6 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim.agents.lab import Lab
+from sim.economics.adoption import free_offer
+from sim.economics.costs import seat_serving_cost
+from sim.economics.finance import tied_parts
 from sim.markets.funding import transfer
 from sim.markets.menu import API, PRIVATE
 from sim.markets.model_market import Usage
@@ -123,7 +126,7 @@ def _pass_on(market: Market, purpose: str, payer: str, amounts: Floats) -> None:
 
 
 def settle_seats(market: Market) -> None:
-    """Consumers and employees pay their subscriptions; serving them costs a share of it."""
+    """Consumers and employees pay their subscriptions; serving them and free users costs a share of it."""
     if not market.parameters.switches.seats:
         return
     consumers, labs = market.account_of["consumers"], market.active_labs
@@ -131,11 +134,23 @@ def settle_seats(market: Market) -> None:
     sellers, paid = np.array([lab.account for lab in labs], np.int32), np.array(amounts)
     market.journal.pay("consumer_receipts", market.rest_of_world, np.full(sellers.size, consumers, np.int32), paid)
     market.journal.settle("seats", consumers, sellers, paid)
+    s = market.parameters.seats
     for lab, amount in zip(labs, amounts, strict=True):
+        free = market.trends.seat_market * lab.free_use * DT * market.parameters.switches.free_users
+        cost = seat_serving_cost(amount, free, s.serving_share, s.free_users_per_payer, s.free_serving_share)
         if amount > 0.0:
             lab.accounts.revenue["seats"] = amount
-            serving = lab.accounts.cost.get("serving", 0.0)
-            lab.accounts.cost["serving"] = serving + market.parameters.seats.serving_share * amount
+        if cost > 0.0:
+            lab.accounts.cost["serving"] = lab.accounts.cost.get("serving", 0.0) + cost
+
+
+def free_offers(market: Market) -> list[float]:
+    """Free use that each active lab offers over the usual (0-1); a lab short of cash, with nobody to pay, cuts it."""
+    enough = market.parameters.control.distress_runway * market.parameters.switches.free_users
+    return [
+        1.0 if market.transfer_cap(lab) > 0.0 else free_offer(lab.runway_quarters(), enough)
+        for lab in market.active_labs
+    ]
 
 
 def settle_lab(market: Market, lab: Lab) -> None:
@@ -147,7 +162,9 @@ def settle_lab(market: Market, lab: Lab) -> None:
     if lab.backed:
         transfer(market, lab, lab.accounts.total_cost)
     for purpose, payee, amount in invoices:
-        _pay_or_owe(market, lab, purpose, payee, amount)
+        cash = _pay_or_owe(market, lab, purpose, payee, amount)
+        if purpose == "training":
+            buy_from_holders(market, lab, cash)
     repay_debt(market, lab)
 
 
@@ -171,28 +188,50 @@ def lab_invoices(market: Market, lab: Lab) -> list[tuple[str, int, float]]:
     return [invoice for invoice in invoices if invoice[2] > 0.0]
 
 
-def _pay_or_owe(market: Market, lab: Lab, purpose: str, payee: int, amount: float) -> None:
-    """Pay an invoice with credits (compute only), then cash; owe the rest."""
+def buy_from_holders(market: Market, lab: Lab, cash: float) -> None:
+    """Of training compute paid in cash (USD) a lab buys a part from holders that sell compute, who keep the margin.
+
+    What a parent's own lab buys of it is no sale.
+    """
+    if cash <= 0.0:
+        return
+    stakes = lab.stakes
+    outside = (name for name in sorted(stakes) if name in market.investor and name != lab.owner)
+    sellers = {name: market.investor[name] for name in outside if market.investor[name].margin > 0.0}
+    if not sellers:
+        return
+    parts = tied_parts([stakes[name] for name in sellers], market.parameters.capital.tied_compute)
+    for investor, part in zip(sellers.values(), parts.tolist(), strict=True):
+        investor.sell_compute(part * cash)
+
+
+def _pay_or_owe(market: Market, lab: Lab, purpose: str, payee: int, amount: float) -> float:
+    """Pay an invoice with credits (compute only), then cash; owe the rest. Returns USD paid in cash."""
     journal, account = market.journal, lab.account
     on_credit = purpose in ("training", "serving") and journal.credit(account) > 0.0
     if not on_credit and amount <= journal.cash[account]:
         journal.settle(purpose, account, payee, amount)
-        return
+        return amount
     journal.bill(purpose, account, payee, amount)
     left = _redeem(market, lab, purpose, payee, amount) if on_credit else amount
     cash = min(left, max(0.0, float(journal.cash[account])))
     journal.pay(purpose, account, payee, cash)
     if left - cash > 0.0:
         journal.owe(purpose, account, payee, left - cash)
+    return cash
 
 
 def _redeem(market: Market, lab: Lab, purpose: str, payee: int, amount: float) -> float:
-    """Meet an invoice out of compute credits, issuer by issuer, who call the cash they lack; returns the rest."""
+    """Meet an invoice out of compute credits, issuer by issuer; returns the rest.
+
+    To its issuer a credit used is a sale of compute: it pays what serving costs, and calls the cash it lacks for it.
+    """
     journal, left = market.journal, amount
     for issuer, credit in journal.credit_by_issuer(lab.account).items():
-        used = min(credit, left)
-        market.investor_of[issuer].call(max(0.0, used - float(journal.cash[issuer])))
+        used, investor = min(credit, left), market.investor_of[issuer]
+        investor.call(max(0.0, used * (1.0 - investor.margin) - float(journal.cash[issuer])))
         journal.redeem_credit(issuer, lab.account, payee, used, purpose)
+        investor.sell_compute(used)
         left -= used
     return left
 

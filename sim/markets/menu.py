@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from sim.agents.lab import ReleasedModel
 from sim.economics.costs import hosted_cost, private_deployment_cost
 from sim.economics.demand import quality
+from sim.economics.technology import capability_at_work
 from sim.parameters import MODES, WORKLOADS, Parameters
 
 Floats = NDArray[np.float64]
@@ -101,11 +102,18 @@ def catalogue_of(
         capability=capability,
         serving=serving,
         price=price,
-        quality=quality(capability[None, :], theta[:, None], tau[:, None]),
+        quality=quality(_at_work(models, capability, parameters), theta[:, None], tau[:, None]),
         unit_cost=_unit_cost(price, serving / abroad, small, (api, private, is_open), parameters),
         row_of=row_of,
         successor=np.array([newest[line] for line in lines], np.int64),
     )
+
+
+def _at_work(models: Sequence[ReleasedModel], capability: Floats, parameters: Parameters) -> Floats:
+    """Capability (OOM) by type of work and model."""
+    gain = parameters.technology.speciality_gain * parameters.switches.specialities
+    made_for = [-1 if m.speciality is None else WORKLOADS.index(m.speciality) for m in models]
+    return capability_at_work(capability, made_for, len(WORKLOADS), gain)
 
 
 def _unit_cost(

@@ -69,7 +69,8 @@ def repeat_round(market: Market, lab: Lab) -> None:
 
 def _hold(market: Market, lab: Lab, row: Round, why: str) -> None:
     burn, shares = lab.accounts.burn * QUARTERS_PER_YEAR, row.investors
-    in_compute = {name: row.credit_share * market.investor[name].has_compute for name in shares}
+    credit = row.credit_share * market.parameters.switches.compute_for_equity
+    in_compute = {name: credit * market.investor[name].has_compute for name in shares}
     paid = {name: row.amount * part for name, part in shares.items()}
     post = hold_round(market, lab, row.pre_money, paid, in_compute)
     lead, sold = max(sorted(shares), key=lambda name: shares[name]), row.amount / post

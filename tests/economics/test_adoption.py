@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.integrate import solve_ivp
 
-from sim.economics.adoption import arrival_probability, bass_share, bass_step
+from sim.economics.adoption import arrival_probability, bass_share, bass_step, free_offer, users_reached
 
 P, Q = st.floats(0, 0.5), st.floats(0, 2)
 
@@ -53,3 +53,15 @@ def test_quarters_of_a_hazard_make_a_year() -> None:
     quarter = arrival_probability([0.0, 0.55, 1.0], 0.25)
     np.testing.assert_allclose(1 - (1 - quarter) ** 4, [0.0, 0.55, 1.0], rtol=1e-13)
     assert quarter[1] > 0.55 / 4
+
+
+def test_users_of_a_lab_that_cuts_its_free_use() -> None:
+    """One in eleven is left without any. Kills: payers lost with the free users, n + 1 for n, an offer above usual."""
+    np.testing.assert_allclose([users_reached(x, 10.0) for x in (0.0, 0.5, 1.0)], [1 / 11, 6 / 11, 1.0], rtol=1e-14)
+    assert [users_reached(x, 0.0) for x in (0.0, 0.7)] == [1.0, 1.0], "no free users: nothing to lose"
+
+
+def test_free_use_is_cut_as_cash_runs_out() -> None:
+    """Kills: more than the usual for the rich, an offer below none, a cut for who has enough."""
+    assert [free_offer(x, 3.0) for x in (-1.0, 0.0, 1.5, 3.0, np.inf)] == [0.0, 0.0, 0.5, 1.0, 1.0]
+    assert free_offer(0.0, 0.0) == 1.0

@@ -12,6 +12,7 @@ from sim.economics.costs import (
     integrator_engaged,
     private_deployment_cost,
     scale_of_fixed_cost,
+    seat_serving_cost,
     self_hosted_cost,
     self_hosting_break_even,
     serving_cost,
@@ -62,3 +63,9 @@ def test_small_deployments_avoid_part_of_the_fixed_cost() -> None:
 def test_an_integrator_is_engaged_where_talent_is_short() -> None:
     """Relief 0.5 x 300 k x (1 - talent) against 0.4 x 120 k. Kills: talent instead of its lack, fee ignored."""
     np.testing.assert_array_equal(integrator_engaged(300e3, 120e3, [0.5, 0.1], 0.4), [True, False])
+
+
+def test_serving_seats_by_hand() -> None:
+    """A quarter of 80 and ten free users at 4 % of it each. Kills: free users at a payer's cost, by paying seats."""
+    assert seat_serving_cost(80.0, 100.0, 0.25, 10.0, 0.04) == pytest.approx(0.25 * (80.0 + 0.4 * 100.0))
+    assert seat_serving_cost(80.0, 100.0, 0.25, 0.0, 0.04) == 20.0

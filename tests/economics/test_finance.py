@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.integrate import quad
 
-from sim.economics.finance import dilute, estate_waterfall, insolvency_time, post_money, runway_quarters
+from sim.economics.finance import dilute, estate_waterfall, insolvency_time, post_money, runway_quarters, tied_parts
 
 CLAIMS = st.lists(st.tuples(st.floats(0, 1e9), st.integers(0, 3)), min_size=1, max_size=12)
 
@@ -19,6 +19,13 @@ def test_stakes_after_a_round_still_sum_to_one_with_the_buyer() -> None:
     old = dilute([0.6, 0.4], sold)
     np.testing.assert_allclose(old, [0.45, 0.3], rtol=1e-14)
     assert old.sum() + sold == pytest.approx(1.0)
+
+
+def test_compute_is_bought_from_holders_by_stake() -> None:
+    """Up to all of it. Kills: equal parts, more than everything, a tie without a stake."""
+    np.testing.assert_allclose(tied_parts([0.1, 0.2, 0.0], 2.0), [0.2, 0.4, 0.0], rtol=1e-14)
+    np.testing.assert_allclose(tied_parts([0.1, 0.3], 5.0), [0.25, 0.75], rtol=1e-14)
+    assert tied_parts([0.4], 0.0).tolist() == [0.0]
 
 
 @pytest.mark.parametrize("sold", [-0.1, 1.0, math.nan])

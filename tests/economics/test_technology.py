@@ -11,6 +11,7 @@ from scipy.integrate import solve_ivp
 from sim.economics.technology import (
     built_on,
     capability,
+    capability_at_work,
     capability_gap,
     diffused,
     effective_compute_oom,
@@ -145,3 +146,10 @@ def test_a_release_must_bring_its_gain() -> None:
     """Kills: a gain that need not be exceeded, a first model that is held back."""
     assert [worth_releasing(q, 1.0, 0.25) for q in (1.2, 1.25, 1.3)] == [False, False, True]
     assert worth_releasing(-9.0, -math.inf, 0.25)
+
+
+def test_a_specialists_model_is_ahead_at_its_own_work_alone() -> None:
+    """Kills: a gain at every type, at the last type for who has none, on the wrong axis."""
+    at = capability_at_work([1.0, 2.0, 3.0], [1, -1, 0], 2, 0.3)
+    np.testing.assert_allclose(at, [[1.0, 2.0, 3.3], [1.3, 2.0, 3.0]], rtol=1e-14)
+    np.testing.assert_array_equal(capability_at_work([1.0, 2.0], [0, 1], 2, 0.0), [[1.0, 2.0], [1.0, 2.0]])

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from sim.economics.valuation import (
     clear_round,
+    compute_return,
     conviction,
     inflow,
     mood_step,
@@ -49,6 +50,13 @@ def test_the_option_on_the_race_by_hand() -> None:
     assert option_value(10e9, 0.0, 1.0, 2.0, 0.5) == 10e9
     assert option_value(10e9, -3.0, 7.0, 2.0, 0.5) == 10e9, "nobody is worth more than leading"
     assert option_value(10e9, 0.0, 0.0, 2.0, 0.5) == option_value(10e9, math.inf, 1.0, 2.0, 0.5) == 0.0
+
+
+def test_what_compute_brings_back_by_hand() -> None:
+    """Kills: sales instead of the profit on them, a stake counted twice, more sales than was paid in."""
+    close(compute_return([0.5, 0.0], 2.0, 1e8, 1e9, [0.4, 0.4]), [0.4 * 0.7, 0.4 * 0.2])
+    close(compute_return(0.5, 2.0, 1e12, 1e9, 0.4), 0.4)
+    close(compute_return([0.0, 0.5], 0.0, 1e8, 1e9, [0.4, 0.0]), [0.0, 0.0])
 
 
 @given(st.floats(0.0, 5.0), st.floats(0.01, 1.0), st.floats(0.01, 0.5))

@@ -15,9 +15,9 @@ from sim.records import Records
 from sim.scenario import Scenario, load_scenario
 from tests.market.worlds import Edit, altered, begin_quarter, finish_quarter, off, put, steps
 
-# Every giant is ready at any time, and nothing but what a test does puts a lab on the market.
+# Every giant is ready at any time, and nothing but what a test does puts a lab on the market or bids up its value.
 EAGER = put("control", appetite=20.0, team_spread=0.0, reach=1e13)
-CALM = off("strategy_choice", "giving_up", "founding", "restructuring")
+CALM = off("strategy_choice", "giving_up", "founding", "restructuring", "compute_for_equity", "specialities")
 
 
 def review_by(level: float, change: float, share: float, failing_firm: bool = False) -> Edit:

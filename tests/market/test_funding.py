@@ -18,7 +18,7 @@ from tests.market.deals import events, long_run
 from tests.market.worlds import Edit, altered, begin_quarter, differences, finish_quarter, off, put, run_of, steps
 
 # Investors who agree: what is left of their values is what a lab is worth to anybody.
-AGREED = (off("conviction", "herd", "mood"), put("capital", opinion=0.0, abroad=0.0, home=0.0))
+AGREED = (off("conviction", "herd", "mood"), put("capital", opinion=0.0, abroad=0.0, home=0.0, compute_sales=0.0))
 
 
 def bidding(scenario: Scenario, *edits: Edit, quarters: int = 3, seed: int = 1) -> Market:
@@ -220,7 +220,7 @@ def test_convinced_investors_put_more_into_their_camp(baseline: Scenario) -> Non
 @pytest.mark.parametrize("home", [0.0, 0.7])
 def test_sovereigns_prefer_their_region(home: float, baseline: Scenario) -> None:
     """By exp(home), and nobody else does. Kills: a premium to all, to venture funds, or none."""
-    market = bidding(baseline, put("capital", opinion=0.0, home=home), off("conviction", "herd"))
+    market = bidding(baseline, put("capital", opinion=0.0, home=home), off("conviction", "herd", "compute_for_equity"))
     for region in market.parameters.regions.values():
         region.distrust = dict.fromkeys(region.distrust, 0.0)
     at_home, abroad = (ask(market, market.lab[name]) for name in ("aleph_alpha", "ai21"))
@@ -243,12 +243,18 @@ def test_distrust_mood_and_herd_tilt_values(baseline: Scenario) -> None:
 
 
 def test_no_purse_is_overdrawn(baseline: Scenario) -> None:
-    """All bids of an investor are its ticket of what is left, however many ask. Kills: a full ticket for each lab."""
+    """What all bids of an investor cost it is its ticket of what is left, however many ask.
+
+    Kills: a full ticket for each lab, credits reckoned at their list price.
+    """
     market = bidding(baseline)
     wanted = [ask(market, lab) for lab in market.active_labs if not lab.backed]
     offered = funding.bids(market, funding.values(market, wanted)).sum(axis=1)
     ticket = market.parameters.capital.ticket
-    expected = [i.dry_powder * i.parameters.risk_tolerance * ticket for i in market.investor.values()]
+    margin = market.parameters.capital.credit_margin
+    costs = np.array([1.0 - margin * i.parameters.pays_in_compute for i in market.investor.values()])
+    assert set(costs.tolist()) > {1.0}
+    expected = [i.dry_powder * i.parameters.risk_tolerance * ticket for i in market.investor.values()] / costs
     np.testing.assert_allclose(offered, expected, rtol=1e-12)
 
 

@@ -33,17 +33,21 @@ def test_an_idle_investor_changes_nothing(name: str, baseline: Scenario) -> None
 
 
 def test_compute_promised_is_money_spoken_for(baseline: Scenario) -> None:
-    """Dry powder = cash + uncalled - credits that labs hold. Kills: credits that cost nothing, or are counted twice."""
+    """Dry powder = cash + uncalled - cost of the credits that labs hold.
+
+    Kills: credits that cost nothing, or their list price, or are counted twice.
+    """
     market = steps(Market(baseline, 1, 200, "2025Q4"), 6)
     begin_quarter(market, "labs_change_hands")
     giver: Investor = max(market.investor.values(), key=lambda i: market.journal.credit_granted(i.account))
-    outstanding = market.journal.credit_granted(giver.account)
+    cost = 1.0 - market.parameters.capital.credit_margin
+    outstanding = cost * market.journal.credit_granted(giver.account)
     assert outstanding > 0.0
     assert giver.dry_powder == pytest.approx(max(0.0, giver.cash + giver.uncalled - outstanding), rel=1e-12)
     giver.uncalled += outstanding + 1e9
     free = giver.dry_powder
     market.journal.grant_credit(giver.account, market.lab["cohere"].account, 1e8)
-    assert giver.dry_powder == pytest.approx(free - 1e8, rel=1e-12)
+    assert giver.dry_powder == pytest.approx(free - cost * 1e8, rel=1e-12)
 
 
 def test_a_fund_passes_proceeds_on_and_a_corporate_keeps_them(baseline: Scenario) -> None:

@@ -28,6 +28,14 @@ def cheap_training(p: Parameters) -> None:
     p.labs["zhipu"].training_efficiency = 4.0
 
 
+def no_credits(p: Parameters) -> None:
+    """No round is paid in compute, now or on dates agreed."""
+    p.capital.credit_part = 0.0
+    for lab in p.labs.values():
+        for held in lab.rounds:
+            held.credit_share = 0.0
+
+
 DATED = put("switches", exogenous_rounds=True, funding_market=False)
 RESTLESS = put("strategy", giving_up_rate=5.0)  # founders who soon look for a buyer
 # Where a mechanism seldom bites in ten quarters, or not in the baseline: a world in which it does.
@@ -47,7 +55,7 @@ WORLD: dict[str, Edit] = {
         put("control", distress_runway=0.5, rescue_years=0.1, survival=1.0),
         put("capital", inflow=0.0, ticket=0.1),
         off("acquihires", "mergers", "closing_down", "giving_up", "affordability", "founding", "strategy_choice"),
-        off("release_choice"),
+        off("release_choice", "free_users"),  # which are cut in distress
     ),
 }
 # What makes a mechanism idle without its switch.
@@ -65,6 +73,7 @@ IDLE: dict[str, Edit] = {
     "persistent_tastes": put("demand", taste_openness=0.0, taste_vendor=0.0),
     "switching_costs": put("demand", switching_cost=0.0),
     "peers": put("demand", peers=0.0),
+    "incidents": put("brand", incident_rate=0.0),
     "interface": put("demand", interface=0.0),
     "dependence": put("demand", dependence=0.0),
     "assurance": put("demand", assurance=0.0),
@@ -90,13 +99,16 @@ IDLE: dict[str, Edit] = {
     "usage_elasticity": put("demand", own_usage_elasticity=0.0),
     "diffusion": put("demand", talent_growth=0.0, tooling_growth=0.0),
     "seats": put("seats", market_initial=0.0),
+    "free_users": put("seats", free_users_per_payer=0.0),
     "cloud_resale": put_each("labs", cloud_share=0.0),
     "services": both(
         put_each("labs", services_rate=0.0), put("strategy", services_rate=0.0), put("hosting", host_revenue_share=0.0)
     ),
     "exogenous_rounds": no_rounds,
+    "specialities": put("technology", speciality_gain=0.0),
     "parent_transfers": put("funding", parent_cap=0.0),
     "revenue_shares": both(put_each("labs", revenue_share=None), put("capital", revenue_claim=0.0)),
+    "compute_for_equity": both(no_credits, put("capital", tied_compute=0.0)),
     "conviction": put("capital", conviction=0.0),
     "herd": put("capital", herd=0.0),
     "mood": put("capital", mood_gain=0.0, mood_luck=0.0),
