@@ -113,7 +113,8 @@ class Outlook:
 
     def compute_premium(self, lab: Lab, worth: float, parameters: Parameters) -> float:
         """Usual price of a lab's shares over its worth: investors who sell compute pay for the lab's custom."""
-        return 1.0 + float(self.purses @ self.compute_profit(lab, worth, parameters))
+        weighted = self.purses * self.compute_profit(lab, worth, parameters)
+        return 1.0 + math.fsum(weighted.tolist())  # exact: one more idle investor moves no bit
 
     def option(self, gap: float, run_share: float, parameters: Parameters) -> float:
         """Worth of a place in the race, USD."""
@@ -164,7 +165,7 @@ class Outlook:
 def _purses(market: Market) -> Floats:
     """Parts of all dry powder by investor; nobody's when there is none."""
     purses = np.array([investor.dry_powder for investor in market.investor.values()])
-    whole = float(purses.sum())
+    whole = math.fsum(purses.tolist())
     return purses / whole if whole > 0.0 else np.zeros(purses.size)
 
 

@@ -17,7 +17,7 @@ def tied_parts(stakes: ArrayLike, per_stake: float) -> FloatArray:
     ``stakes`` (0-1) one per seller. Where more than everything is promised, the sellers share it by stake.
     """
     wanted = per_stake * np.asarray(stakes, dtype=np.float64)
-    return np.asarray(wanted / max(1.0, float(wanted.sum())))
+    return np.asarray(wanted / max(1.0, math.fsum(wanted.tolist())))
 
 
 def dilute(stakes: ArrayLike, sold_fraction: ArrayLike) -> FloatArray:

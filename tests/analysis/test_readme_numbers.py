@@ -44,8 +44,8 @@ def test_findings_follow_the_run(several):
 
 
 def test_every_lens_has_words():
-    """Kills: a new lens that ends the page."""
-    assert set(readme.LENS_WORDS) == set(LENSES)
+    """Downloads aside, which are open by definition. Kills: a new lens that the page leaves out."""
+    assert set(readme.LENS_WORDS) == set(LENSES) - {"downloads"}
 
 
 def test_only_marked_parts_change():

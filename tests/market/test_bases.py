@@ -32,8 +32,10 @@ def test_who_builds_on_others_ends_no_lower(market: Market) -> None:
     """
     built = [m for m in everything(market) if m.built_on]
     assert len(built) > 5
+    delay = market.parameters.technology.base_delay
     for model in built:
-        there = [b for b in market.open_weights.best_first[model.tier] if b.born <= model.born - 3 and b is not model]
+        shelf = market.open_weights.best_first[model.tier]
+        there = [b for b in shelf if b.born <= model.born - delay and b is not model]
         best = max(there, key=lambda b: b.base_capability if b.lab != model.lab else -math.inf)
         assert model.built_on != model.lab
         assert model.base_capability >= best.base_capability or best.licence == "open_threshold"
@@ -69,11 +71,12 @@ def test_the_best_base_is_open_old_enough_and_anothers(market: Market) -> None:
 def test_a_base_helps_who_is_behind_and_nobody_who_leads(market: Market) -> None:
     """Kills: leaders who gain, followers who do not, a base named where it was not used."""
     lab = market.lab["mistral"]
-    base = market.open_weights.base_for(lab, "flagship", market.quarter - 3)
+    base = market.open_weights.base_for(lab, "flagship", market.quarter - market.parameters.technology.base_delay)
     assert base is not None
     assert continued(lab, base.base_capability + 1.0, "flagship") == (base.base_capability + 1.0, None)
     whole, used = continued(lab, base.base_capability, "flagship")
-    assert used is base and whole == pytest.approx(base.base_capability + math.log10(1.5))
+    added = math.log10(1.0 + market.parameters.technology.base_added)
+    assert used is base and whole == pytest.approx(base.base_capability + added)
     whole, used = continued(lab, base.base_capability - 3.0, "flagship")
     assert used is base and whole == pytest.approx(base.base_capability, abs=1e-3)
 

@@ -433,10 +433,10 @@ def test_regions_review_what_is_sold_to_their_buyers(baseline: Scenario) -> None
     for place in ("us", "china"):
         market = ready(baseline, CHEAP, WHOLE_ONLY, only(place), put("control", appetite=0.0))
         shares = merger_review.regional_shares(market)
-        lab = market.lab["cohere"]
-        for offer in control.offers_for(market, lab, [lab]):
-            both = all(shares[place][merger_review.representative(market, x)] > 0.0 for x in (lab, offer.buyer))
-            verdicts[place, offer.buyer.id] = merger_review.blocked(market, offer, shares), both
+        for lab in (market.lab[name] for name in ("cohere", "ai21", "inflection")):
+            for offer in control.offers_for(market, lab, [lab]):
+                both = all(shares[place][merger_review.representative(market, x)] > 0.0 for x in (lab, offer.buyer))
+                verdicts[place, lab.id, offer.buyer.id] = merger_review.blocked(market, offer, shares), both
     assert {verdict for verdict, _ in verdicts.values()} == {True, False}
     assert all(verdict == both for verdict, both in verdicts.values()), verdicts
 
@@ -634,7 +634,7 @@ def test_who_finds_no_buyer_winds_down_in_good_order(baseline: Scenario) -> None
     stake = lab.stakes["other_venture"]
     wait_unsold(market, "cohere", 1)
     assert lab.status == EXITED
-    (end,) = events(market, "winddown").itertuples()
+    (end,) = events(market, "winddown", lab="cohere").itertuples()
     assert (end.lab, end.quarters_on_offer, end.revenue_over_cost) == ("cohere", 4.0, 0.0)
     assert (
         end.payoff_to_holders_usd == pytest.approx(end.cash_usd - end.debt_usd, rel=1e-5)

@@ -6,6 +6,7 @@ import pytest
 from sim.agents.lab import ACTIVE, EXITED, NOT_ENTERED
 from sim.market import Market
 from sim.records import Records
+from sim.records.chronicle import News
 from sim.records.observation import lab_rows
 from sim.scenario import Scenario
 
@@ -54,6 +55,7 @@ def test_only_active_labs_have_a_runway(ten_quarters: Records) -> None:
 def test_a_lab_that_has_gone_has_no_runway(ended: Market, monkeypatch: pytest.MonkeyPatch) -> None:
     """Kills: inf for a lab without burn because it is no more."""
     monkeypatch.setattr(ended.lab["openai"], "status", EXITED)
-    runway = {row["lab"]: row["runway_quarters"] for row in lab_rows(ended)}
+    nothing = News(ended.pulls, {}, {}, {})
+    runway = {row["lab"]: row["runway_quarters"] for row in lab_rows(ended, nothing)}
     assert runway["openai"] is None
     assert runway["anthropic"] is not None

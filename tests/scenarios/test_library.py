@@ -108,7 +108,7 @@ def test_it_runs_and_leaves_history_alone(name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "measure", "sign", "least"),
     [
-        ("open-infrastructure", "self_hosted_share", +1, 0.02),
+        ("open-infrastructure", "share.deployments.open", +1, 0.015),
         ("frontier-slowdown", "best_closed_oom", -1, 0.4),
         ("open-weight-limits", "gap_oom", +1, 0.3),
     ],
