@@ -21,28 +21,11 @@ BAD = 'title = "bad"\nextends = "baseline"\n[technology]\ntraining_cost_grwth = 
 CLI = [sys.executable, "-c", "from analysis.cli import main; main()"]
 
 
-class Shell:
-    """Runs the program in this process, in a folder of its own, on the stand-in market."""
-
-    def __init__(self, monkeypatch, capsys):
-        self.monkeypatch, self.capsys = monkeypatch, capsys
-
-    def __call__(self, *words):
-        self.monkeypatch.setattr(sys, "argv", ["moatsim", *map(str, words)])
-        with pytest.raises(SystemExit) as left:
-            cli.main()
-        self.out, self.err = self.capsys.readouterr()
-        assert "Traceback" not in self.out + self.err
-        return left.value.code
-
-
 @pytest.fixture
-def shell(monkeypatch, capsys, tmp_path, market):
-    monkeypatch.chdir(tmp_path)
+def shell(monkeypatch, program):
     few = {name: plots.FIGURES[name] for name in ("hhi", "timeline")}  # all of them are drawn in test_plots.py
     monkeypatch.setattr(plots, "FIGURES", few)
-    monkeypatch.setattr(os, "environ", dict(os.environ))  # the program sets BLAS variables
-    return Shell(monkeypatch, capsys)
+    return program
 
 
 @pytest.fixture

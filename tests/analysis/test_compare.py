@@ -19,7 +19,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from analysis import cli, compare, compare_figure, paired, plots
+from analysis import compare, compare_figure, paired, plots
 from sim import load_scenario, runs
 from sim.records import EVENT_KINDS, LENSES
 from sim.runs.folder import FolderError
@@ -314,28 +314,11 @@ def test_the_caption_names_a_change_of_every_scenario() -> None:
 # ---- the command ----
 
 
-class Shell:
-    """Runs the program in this process, in a folder of its own, on the stand-in market."""
-
-    def __init__(self, monkeypatch, capsys):
-        self.monkeypatch, self.capsys = monkeypatch, capsys
-
-    def __call__(self, *words):
-        self.monkeypatch.setattr(sys, "argv", ["moatsim", *map(str, words)])
-        with pytest.raises(SystemExit) as left:
-            cli.main()
-        self.out, self.err = self.capsys.readouterr()
-        assert "Traceback" not in self.out + self.err
-        return left.value.code
-
-
 @pytest.fixture
-def shell(monkeypatch, capsys, tmp_path, market):
-    monkeypatch.chdir(tmp_path)
+def shell(monkeypatch, program):
     monkeypatch.setattr(plots, "FIGURES", {})  # those of the runs are drawn in test_plots.py
     monkeypatch.setattr(compare_figure, "DRAWN", ("hhi",))
-    monkeypatch.setattr(os, "environ", dict(os.environ))  # the program sets BLAS variables
-    return Shell(monkeypatch, capsys)
+    return program
 
 
 SHORT = ("--until", "2023Q4", "--workers", 1, "--replications", 2)
@@ -402,7 +385,7 @@ def test_different_horizons_and_seeds_are_said(shell) -> None:
     assert "note: only the 2 common replications are compared" in shell.out
 
 
-def damaged_folders(shell: Shell) -> None:
+def damaged_folders(shell) -> None:
     """Two finished runs without a common seed, and copies of one with a torn, a short and an incomplete file."""
     assert shell("run", "baseline", *SHORT, "--out", "folder") == 0
     assert shell("run", "talent-war", *SHORT, "--seed", 5, "--out", "other") == 0
