@@ -21,6 +21,11 @@ HEADING = "## A Mechanisms of the articles\n"
 COLUMNS = ["id", "claim", "function", "switch or key", "test", "scenario", "left out"]
 ARTICLES = 5
 LONGEST_CLAIM = 12  # words
+SWITCH_TESTS = {  # off is off, whatever the mechanism does when it is on
+    "market/test_switches.py::test_off_is_strength_nought_and_nothing_else",
+    "market/test_switches.py::test_a_mode_switched_off_is_not_chosen",
+    "market/test_mechanisms.py::test_no_mechanism_is_decoration",
+}
 NONE, ABSENT = "-", "not modelled: "
 
 
@@ -104,6 +109,13 @@ def test_counts_are_those_of_the_tables() -> None:
     untried = sum(not claim.scenarios for claim in claims())
     counts = [len(claims()), whole, len(claims()) - whole - absent, absent, untried]
     assert [int(number) for number in said.groups()] == counts
+
+
+def test_claims_that_rest_on_their_switch_are_counted() -> None:
+    """Kills: a claim called expressed whose only tests are of its switch, and the paragraph does not say so."""
+    bare = [c for c in claims() if c.left_out == NONE and all(test.split("[")[0] in SWITCH_TESTS for test in c.tests)]
+    said = re.search(r"(\d+) rest on tests of their switch alone", part())
+    assert said and int(said[1]) == len(bare)
 
 
 def test_a_row_says_what_its_state_asks_for() -> None:
