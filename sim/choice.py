@@ -342,7 +342,7 @@ def _common_attributes(population: Population, menu: Menu, seen: Conditions) -> 
             -_of(modes, "volatility")[mode] * (1.0 + seen.volatility[menu.lab]),
             is_open,
             -distrust[:, origin] * np.where(self_run(mode), d.in_house_distrust, 1.0),
-            np.where(banned[:, origin], UNAVAILABLE, liked),
+            np.where(banned[:, origin] & ~(is_open & (mode != API)), UNAVAILABLE, liked),
             follow - p.switches.licence_risk * legal + inspected * _of(population.segments, "transparency")[:, None],
             mode == np.arange(len(MODES))[:, None],
             menu.lab == menu.labs[:, None],

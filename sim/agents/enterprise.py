@@ -146,7 +146,7 @@ class Enterprise(mesa.Agent):
         if s.origin:
             remains = d.in_house_distrust if mode in (SELF, EDGE) else 1.0
             worth -= d.origin_distrust * traits.distrust * home.distrust.get(origin, 0.0) * remains
-        if home.banned.get(origin, False):
+        if home.banned.get(origin, False) and not (c.is_open[m] and mode != API):
             return worth + UNAVAILABLE
         if not s.origin:
             return worth

@@ -8,7 +8,7 @@ import pytest
 from sim.agents.lab import EXITED
 from sim.market import Market
 from sim.markets.menu import API, EDGE, SELF
-from sim.parameters import WORKLOADS
+from sim.parameters import MODES, REGIONS, WORKLOADS, Parameters
 from sim.population import EDGE_TYPE, NO_MODEL, PILOT, PRODUCTION
 from sim.scenario import Scenario
 from tests.market.worlds import altered, begin_quarter, broke, finish_quarter, put, put_each, run_of, steps
@@ -274,3 +274,21 @@ def test_a_closed_model_dies_with_its_lab(dated_history: Scenario) -> None:
     assert loyal == [False]
     assert not (w.lab == lab.position).any()
     assert (w.model[users] != NO_MODEL).mean() > 0.9
+
+
+def test_a_ban_bars_a_lab_and_not_its_open_weights(baseline: Scenario) -> None:
+    """European buyers under a ban of Chinese labs, after contracts have ended. Kills: a ban nobody keeps to, one that
+    reaches weights at hosts and in house, one that binds other buyers."""
+
+    def ban(p: Parameters) -> None:
+        p.regions["eu"].banned = {"china": True}
+        p.regions["eu"].distrust = {}  # nothing but the ban holds them off
+
+    market = steps(Market(altered(baseline, ban), 1, 600), 10)
+    w, c, usage = market.population.workloads, market.catalogue, market.usage
+    chinese = np.array([REGIONS[c.region[m]] == "china" for m in usage.model])
+    european = w.region[usage.row] == REGIONS.index("eu")
+    own_weights = c.is_open[usage.model] & (usage.mode != MODES.index("api"))
+    assert (chinese & european & own_weights).any()
+    assert not (chinese & european & ~own_weights).any()
+    assert (chinese & ~european & ~own_weights).any()
