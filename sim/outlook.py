@@ -13,7 +13,7 @@ from sim.agents.lab import FASTEST_GROWTH, Lab
 from sim.economics.strategy import attraction, contest_share
 from sim.economics.valuation import compute_return, option_value, revenue_multiple
 from sim.markets.menu import API
-from sim.parameters import REGIONS, TIERS, Licence, Parameters, Tier
+from sim.parameters import REGIONS, TIERS, WORKLOADS, Licence, Parameters, Tier
 from sim.quarters import QUARTERS_PER_YEAR
 
 if TYPE_CHECKING:
@@ -45,6 +45,7 @@ class Outlook:
     pull: Floats
     own_pull: Floats
     own_margin: Floats  # the part of `margin` of each lab (position, tier, openness)
+    sales: Floats  # paid last quarter for each lab's models in production (position, type of work), USD: to it and hosts
     best_open: Floats  # by lab position and tier: capability of the best open model of all others
     reach: dict[str, float]
     purses: Floats  # by investor: part of all dry powder
@@ -72,6 +73,7 @@ class Outlook:
             pull=own_pull.sum(axis=0),
             own_pull=own_pull,
             own_margin=own_margin,
+            sales=_sales(market),
             best_open=np.column_stack([_best_open_of_others(market, t) for t in range(len(TIERS))]),
             reach=reach,
             purses=_purses(market),
@@ -214,6 +216,15 @@ def _margins(market: Market) -> Floats:
     sold = np.bincount(usage.model, kept, len(c.models))
     tokens = np.bincount(usage.model, usage.tokens * usage.first_hand, len(c.models))
     return _by_cell(market, QUARTERS_PER_YEAR * (sold - tokens * c.serving))
+
+
+def _sales(market: Market) -> Floats:
+    """What buyers pay for each lab's models in production by type of work, USD a quarter: to it and to hosts."""
+    c, usage, labs, kinds = market.catalogue, market.usage, len(market.roster) + 1, len(WORKLOADS)
+    used = np.flatnonzero(usage.production)
+    paid = usage.first_party[used] + usage.hosting[used] + usage.services[used]
+    cell = c.lab[usage.model[used]] * kinds + usage.kind[used]
+    return np.bincount(cell, paid, labs * kinds).astype(np.float64).reshape(labs, kinds)
 
 
 def _running(market: Market) -> Floats:

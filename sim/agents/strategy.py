@@ -104,10 +104,7 @@ def selling(market: Market, lab: Lab, strategy: Strategy, gap: float) -> float:
 
 def earned_by_type(market: Market, lab: Lab) -> Floats:
     """What buyers paid last quarter for the lab's models in production by type of work, USD: to it and to hosts."""
-    usage = market.usage
-    mine = np.flatnonzero(usage.production & (market.catalogue.lab[usage.model] == lab.position))
-    paid = usage.first_party[mine] + usage.hosting[mine] + usage.services[mine]
-    return np.bincount(usage.kind[mine], paid, len(WORKLOADS)).astype(np.float64)
+    return np.asarray(market.outlook.sales[lab.position])
 
 
 def niche_of(lab: Lab, earned: Floats) -> WorkloadType | None:
