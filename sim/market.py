@@ -584,7 +584,7 @@ class Market(mesa.Model):
         tied = np.where(self.catalogue.is_open[usage.model[sold]], self.parameters.demand.open_dependence, 1.0)
         cost = dislike * tied * spend / np.where(total > 0.0, total, 1.0)[buyer]
         standing = self.tastes.copy()
-        np.subtract.at(standing, (lab[sold], buyer), cost.astype(np.float32))
+        np.subtract.at(standing.reshape(-1), lab[sold] * count + buyer, cost.astype(np.float32))  # quicker in one axis
         return standing
 
     # ---- 6, 7 money and control

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -45,7 +46,7 @@ class Outlook:
     pull: Floats
     own_pull: Floats
     own_margin: Floats  # the part of `margin` of each lab (position, tier, openness)
-    sales: Floats  # paid last quarter for each lab's models in production (position, type of work), USD: to it and hosts
+    sales: Floats  # USD paid last quarter for each lab's models in production, to it and hosts (position, type of work)
     best_open: Floats  # by lab position and tier: capability of the best open model of all others
     reach: dict[str, float]
     purses: Floats  # by investor: part of all dry powder
@@ -80,6 +81,16 @@ class Outlook:
             credits=np.array([i.part_in_compute for i in market.investor.values()]),
             margins=np.array([i.margin for i in market.investor.values()]),
         )
+
+    @cached_property
+    def rivals(self) -> Floats:
+        """Attraction of what others than a lab have on sale, by its position, tier and openness."""
+        return np.asarray(np.maximum(0.0, self.pull - self.own_pull))
+
+    @cached_property
+    def rivals_of_tier(self) -> Floats:
+        """Attraction of what others than a lab have on sale, by its position and tier."""
+        return np.asarray(np.maximum(0.0, self.pull.sum(axis=1) - self.own_pull.sum(axis=2)))
 
     def gap(self, lab: Lab) -> float:
         """OOM between the best served model and the lab's best; infinite for a lab that serves nothing."""
@@ -136,13 +147,13 @@ class Outlook:
     def contest(self, lab: Lab, tier: Tier, is_open: bool, own: float) -> float:
         """Part (0-1) of what sellers of this tier and openness earn that a model of this pull would draw."""
         t, o = TIERS.index(tier), OPEN if is_open else CLOSED
-        return contest_share(own, max(0.0, float(self.pull[t, o] - self.own_pull[lab.position, t, o])))
+        return contest_share(own, float(self.rivals[lab.position, t, o]))
 
     def won_from_open(self, lab: Lab, tier: Tier, own: float, parameters: Parameters) -> float:
         """Gross profit, USD a year, of a closed model on what is now spent on running open weights of the tier."""
         t = TIERS.index(tier)
-        rivals = max(0.0, float(self.pull[t].sum() - self.own_pull[lab.position, t].sum()))
-        return contest_share(own, rivals) * float(self.running[t]) * (1.0 - 1.0 / parameters.pricing.initial_markup)
+        drawn = contest_share(own, float(self.rivals_of_tier[lab.position, t])) * float(self.running[t])
+        return drawn * (1.0 - 1.0 / parameters.pricing.initial_markup)
 
     def earning(
         self, lab: Lab, tier: Tier, licence: Licence, gap: float, services_rate: float, parameters: Parameters
