@@ -185,7 +185,7 @@ class Market(mesa.Model):
         self.going_price = first_going_prices(self.population, self.catalogue)
         self.peers = np.zeros((len(self.population.segments), len(self.roster) + 1))
         self.standing = self.tastes
-        self.usage = self._use()
+        self.usage = self._use(self.conditions())
         self._observe()
         self.chronicle = Chronicle.of(self)
 
@@ -352,13 +352,14 @@ class Market(mesa.Model):
     def _retire_old(self) -> None:
         """Superseded closed models end after their life; superseded models that nobody runs end at once."""
         users = np.bincount(self.usage.model, minlength=len(self.catalogue.models))
-        used = {m.id for m, n in zip(self.catalogue.models, users, strict=True) if n}
+        used = {m.id for m, n in zip(self.catalogue.models, users.tolist(), strict=True) if n}
         life = self.parameters.technology.closed_life
         for lab in self.roster:
             going = [m for m in lab.models if m.superseded and self._ended(m, life, used)]
             if going:
                 self._note_withdrawal(lab, going, users)
-                lab.models = [m for m in lab.models if m not in going]
+                gone = {m.id for m in going}
+                lab.models = [m for m in lab.models if m.id not in gone]
 
     def _note_withdrawal(self, lab: Lab, going: list[ReleasedModel], users: Ints) -> None:
         """Users who lose their model remember it as they do a price change: by the part of the lab's users they are."""
@@ -463,7 +464,7 @@ class Market(mesa.Model):
         population.assign(due, model, lab, mode, self.quarter)
         if self.parameters.switches.upgrades:
             self._upgrade(due, seen, ids, draws)
-        self.usage = self._use()
+        self.usage = self._use(seen)
         self._pull_weights(*before)
 
     def _pull_weights(self, model: NDArray[np.int32], mode: NDArray[np.int8]) -> None:
@@ -522,10 +523,10 @@ class Market(mesa.Model):
             fixed_cost_index=self.trends.fixed_cost,
         )
 
-    def _use(self) -> Usage:
+    def _use(self, seen: Conditions) -> Usage:
         rates = np.array([lab.services_rate_as(lab.strategy) for lab in self.roster] + [0.0])
         rates *= np.array([lab.status == ACTIVE for lab in self.roster] + [False]) * self.parameters.switches.services
-        return usage_of(self.population, self.catalogue, self.conditions(), rates)
+        return usage_of(self.population, self.catalogue, seen, rates)
 
     # ---- 5 invoices
 
