@@ -107,8 +107,9 @@ class Market(mesa.Model):
 
     def run(self) -> Records:
         """Step to the last quarter and return what was recorded."""
-        while self.quarter <= self.last_quarter:
-            self.step()
+        with undisturbed():  # between quarters too
+            while self.quarter <= self.last_quarter:
+                self.step()
         return self.records
 
     # ---- building
@@ -351,29 +352,31 @@ class Market(mesa.Model):
 
     def _retire_old(self) -> None:
         """Superseded closed models end after their life; superseded models that nobody runs end at once."""
-        users = np.bincount(self.usage.model, minlength=len(self.catalogue.models))
-        used = {m.id for m, n in zip(self.catalogue.models, users.tolist(), strict=True) if n}
+        count = np.bincount(self.usage.model, minlength=len(self.catalogue.models)).tolist()
+        users = {m.id: n for m, n in zip(self.catalogue.models, count, strict=True) if n}
         life = self.parameters.technology.closed_life
         for lab in self.roster:
-            going = [m for m in lab.models if m.superseded and self._ended(m, life, used)]
+            going = [m for m in lab.models if m.superseded and self._ended(m, life, users)]
             if going:
                 self._note_withdrawal(lab, going, users)
                 gone = {m.id for m in going}
                 lab.models = [m for m in lab.models if m.id not in gone]
 
-    def _note_withdrawal(self, lab: Lab, going: list[ReleasedModel], users: Ints) -> None:
-        """Users who lose their model remember it as they do a price change: by the part of the lab's users they are."""
+    def _note_withdrawal(self, lab: Lab, going: list[ReleasedModel], users: Mapping[int, int]) -> None:
+        """Users who lose their model remember it as they do a price change: by the part of the lab's users they are.
+
+        `users` how many run each model, by its id; those that nobody runs are left out.
+        """
         if self.parameters.switches.withdrawals:
-            by_model = dict(zip((m.id for m in self.catalogue.models), users.tolist(), strict=True))
-            everyone = sum(by_model.get(m.id, 0) for m in lab.models)
+            everyone = sum(users.get(m.id, 0) for m in lab.models)
             if everyone:
-                lost = sum(by_model.get(m.id, 0) for m in going) / everyone
+                lost = sum(users.get(m.id, 0) for m in going) / everyone
                 lab.volatility += self.parameters.demand.withdrawal * lost
 
-    def _ended(self, model: ReleasedModel, life: int, used: set[int]) -> bool:
+    def _ended(self, model: ReleasedModel, life: int, users: Mapping[int, int]) -> bool:
         """Whether a superseded model goes: closed and past its life, or run by nobody."""
         over = not model.is_open and self.quarter - model.born >= life
-        return over or (model.id not in used and model.born < self.quarter)
+        return over or (model.id not in users and model.born < self.quarter)
 
     def hand_over(self, lab: Lab, buyer: Lab) -> None:
         """Models and customers of a lab become its buyer's; from now on the two are one owner."""
@@ -485,11 +488,10 @@ class Market(mesa.Model):
         w, c = self.population.workloads, self.catalogue
         rows = np.flatnonzero(w.running)
         model = c.row_of[w.model[rows]]
-        gone = (model < 0) | np.isnan(c.unit_cost[0, model, w.mode[rows]])
-        w.model[rows[gone]] = NO_MODEL
+        gone = rows[(model < 0) | np.isnan(c.unit_cost[0])[model, w.mode[rows]]]
+        w.model[gone] = NO_MODEL
         dead = [lab.position for lab in self.roster if lab.status == EXITED]
-        orphans = rows[gone & np.isin(w.lab[rows], dead)] if dead else rows[:0]
-        w.lab[orphans] = -1
+        w.lab[gone[np.isin(w.lab[gone], dead)]] = -1
 
     def decide(self, due: Ints, seen: Conditions, switching: Floats, draws: Floats) -> Ints:
         """Positions on the menu that the due workloads choose, by the population kernel."""
