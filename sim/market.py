@@ -542,7 +542,7 @@ class Market(mesa.Model):
             invoices.settle_lab(self, lab)
         for lab in self.roster:
             lab.revenues.append(lab.accounts.total_revenue)
-        self.industry_revenue.append(sum(lab.accounts.total_revenue for lab in self.roster))
+        self.industry_revenue.append(sum(lab.revenues[-1] for lab in self.roster))
         self._observe()
         move_brands(self.active_labs, self.parameters.brand)
         fade_brands([lab for lab in self.roster if lab.status == EXITED], self.parameters.brand)
@@ -563,7 +563,7 @@ class Market(mesa.Model):
         self.sold, self.submarkets = submarkets(self.catalogue, usage)
         wait = w.due[usage.row].astype(np.int64) - self.quarter - 1  # as labs will see it when they post prices next
         self.exposed = exposures(usage, lab, wait, self.parameters.pricing.horizon)
-        weight = np.where(usage.production, usage.weight, 0.0)
+        weight = usage.working
         counts = np.bincount(w.segment[usage.row].astype(np.int64) * labs + lab, weight, segments * labs)
         counts = counts.reshape(segments, labs)
         used = float(weight.sum())
@@ -580,14 +580,14 @@ class Market(mesa.Model):
         depends on the community.
         """
         usage, count = self.usage, self.population.enterprises.count
-        sold = np.flatnonzero(lab < len(self.roster))
-        buyer, spend = usage.enterprise[sold], usage.spend[sold]
-        total = np.bincount(buyer, spend, count)
-        dislike = self.parameters.weight("dependence")
-        tied = np.where(self.catalogue.is_open[usage.model[sold]], self.parameters.demand.open_dependence, 1.0)
-        cost = dislike * tied * spend / np.where(total > 0.0, total, 1.0)[buyer]
+        spend = np.where(lab < len(self.roster), usage.spend, 0.0)
+        total = np.bincount(usage.enterprise, spend, count)
+        tied = np.where(self.catalogue.is_open, self.parameters.demand.open_dependence, 1.0)
+        dislike = self.parameters.weight("dependence") * tied
+        cost = dislike[usage.model] * spend / np.where(total > 0.0, total, 1.0)[usage.enterprise]
         standing = self.tastes.copy()
-        np.subtract.at(standing.reshape(-1), lab[sold] * count + buyer, cost.astype(np.float32))  # quicker in one axis
+        cell = lab * count + usage.enterprise  # of the flattened array: `at` is quicker along one axis
+        np.subtract.at(standing.reshape(-1), cell, cost.astype(np.float32))
         return standing
 
     # ---- 6, 7 money and control

@@ -225,7 +225,7 @@ def _margins(market: Market) -> Floats:
     cut = market.lab_column("cloud_share") * p.pricing.cloud_cut * p.switches.cloud_resale
     kept = usage.first_party * (1.0 - cut[c.lab[usage.model]] * (usage.mode == API))
     sold = np.bincount(usage.model, kept, len(c.models))
-    tokens = np.bincount(usage.model, usage.tokens * usage.first_hand, len(c.models))
+    tokens = np.bincount(usage.model, usage.own_tokens, len(c.models))
     return _by_cell(market, QUARTERS_PER_YEAR * (sold - tokens * c.serving))
 
 

@@ -192,10 +192,10 @@ def choose_strategy(market: Market, lab: Lab) -> Choice:
 def gives_up(market: Market, lab: Lab) -> float:
     """Hazard per year with which the founders of an independent lab look for a buyer."""
     s, a = market.parameters.strategy, lab.accounts
-    if lab.backed or not market.parameters.switches.giving_up or a.total_cost <= 0.0:
+    if lab.backed or not market.parameters.switches.giving_up or (cost := a.total_cost) <= 0.0:
         return 0.0
     return giving_up_hazard(
-        market.outlook.run_share(lab), a.total_revenue / a.total_cost, s.giving_up_rate, s.lost_race, s.safe_cover
+        market.outlook.run_share(lab), a.total_revenue / cost, s.giving_up_rate, s.lost_race, s.safe_cover
     )
 
 

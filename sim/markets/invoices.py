@@ -101,7 +101,7 @@ def _fund_buyers(market: Market, usage: Usage) -> None:
 
 def _note_serving(market: Market, usage: Usage) -> None:
     """What each lab's first-party tokens cost it to serve."""
-    cost = usage.tokens * usage.first_hand * market.catalogue.serving[usage.model]
+    cost = usage.own_tokens * market.catalogue.serving[usage.model]
     by_lab = _by_lab(market, market.catalogue.lab[usage.model], cost)
     for lab, amount in zip(market.roster, by_lab.tolist(), strict=False):
         lab.accounts.cost["serving"] = amount
