@@ -134,7 +134,7 @@ def choose(
         for k in kinds:
             block = slice(bounds[k], bounds[k + 1])
             part = utility[:, block.start - whole.start : block.stop - whole.start]
-            _fill_utilities(part, attributes[k, offers], menu, seen, (k, offers), buyers.part(block))
+            _fill_utilities(part, attributes[k].take(offers, axis=0), menu, seen, (k, offers), buyers.part(block))
         closed = int(np.searchsorted(offers, menu.closed))
         picked = pick_offer(utility, buyers.none[whole], closed, dissimilarity, draws[whole])
         chosen[order[whole]] = np.where(picked == NO_MODEL, NO_MODEL, offers[picked])

@@ -107,8 +107,9 @@ class Market(mesa.Model):
 
     def run(self) -> Records:
         """Step to the last quarter and return what was recorded."""
-        while self.quarter <= self.last_quarter:
-            self.step()
+        with undisturbed():  # between quarters too
+            while self.quarter <= self.last_quarter:
+                self.step()
         return self.records
 
     # ---- building
@@ -185,7 +186,7 @@ class Market(mesa.Model):
         self.going_price = first_going_prices(self.population, self.catalogue)
         self.peers = np.zeros((len(self.population.segments), len(self.roster) + 1))
         self.standing = self.tastes
-        self.usage = self._use()
+        self.usage = self._use(self.conditions())
         self._observe()
         self.chronicle = Chronicle.of(self)
 
@@ -351,28 +352,31 @@ class Market(mesa.Model):
 
     def _retire_old(self) -> None:
         """Superseded closed models end after their life; superseded models that nobody runs end at once."""
-        users = np.bincount(self.usage.model, minlength=len(self.catalogue.models))
-        used = {m.id for m, n in zip(self.catalogue.models, users, strict=True) if n}
+        count = np.bincount(self.usage.model, minlength=len(self.catalogue.models)).tolist()
+        users = {m.id: n for m, n in zip(self.catalogue.models, count, strict=True) if n}
         life = self.parameters.technology.closed_life
         for lab in self.roster:
-            going = [m for m in lab.models if m.superseded and self._ended(m, life, used)]
+            going = [m for m in lab.models if m.superseded and self._ended(m, life, users)]
             if going:
                 self._note_withdrawal(lab, going, users)
-                lab.models = [m for m in lab.models if m not in going]
+                gone = {m.id for m in going}
+                lab.models = [m for m in lab.models if m.id not in gone]
 
-    def _note_withdrawal(self, lab: Lab, going: list[ReleasedModel], users: Ints) -> None:
-        """Users who lose their model remember it as they do a price change: by the part of the lab's users they are."""
+    def _note_withdrawal(self, lab: Lab, going: list[ReleasedModel], users: Mapping[int, int]) -> None:
+        """Users who lose their model remember it as they do a price change: by the part of the lab's users they are.
+
+        `users` how many run each model, by its id; those that nobody runs are left out.
+        """
         if self.parameters.switches.withdrawals:
-            by_model = dict(zip((m.id for m in self.catalogue.models), users.tolist(), strict=True))
-            everyone = sum(by_model.get(m.id, 0) for m in lab.models)
+            everyone = sum(users.get(m.id, 0) for m in lab.models)
             if everyone:
-                lost = sum(by_model.get(m.id, 0) for m in going) / everyone
+                lost = sum(users.get(m.id, 0) for m in going) / everyone
                 lab.volatility += self.parameters.demand.withdrawal * lost
 
-    def _ended(self, model: ReleasedModel, life: int, used: set[int]) -> bool:
+    def _ended(self, model: ReleasedModel, life: int, users: Mapping[int, int]) -> bool:
         """Whether a superseded model goes: closed and past its life, or run by nobody."""
         over = not model.is_open and self.quarter - model.born >= life
-        return over or (model.id not in used and model.born < self.quarter)
+        return over or (model.id not in users and model.born < self.quarter)
 
     def hand_over(self, lab: Lab, buyer: Lab) -> None:
         """Models and customers of a lab become its buyer's; from now on the two are one owner."""
@@ -463,7 +467,7 @@ class Market(mesa.Model):
         population.assign(due, model, lab, mode, self.quarter)
         if self.parameters.switches.upgrades:
             self._upgrade(due, seen, ids, draws)
-        self.usage = self._use()
+        self.usage = self._use(seen)
         self._pull_weights(*before)
 
     def _pull_weights(self, model: NDArray[np.int32], mode: NDArray[np.int8]) -> None:
@@ -484,11 +488,10 @@ class Market(mesa.Model):
         w, c = self.population.workloads, self.catalogue
         rows = np.flatnonzero(w.running)
         model = c.row_of[w.model[rows]]
-        gone = (model < 0) | np.isnan(c.unit_cost[0, model, w.mode[rows]])
-        w.model[rows[gone]] = NO_MODEL
+        gone = rows[(model < 0) | np.isnan(c.unit_cost[0])[model, w.mode[rows]]]
+        w.model[gone] = NO_MODEL
         dead = [lab.position for lab in self.roster if lab.status == EXITED]
-        orphans = rows[gone & np.isin(w.lab[rows], dead)] if dead else rows[:0]
-        w.lab[orphans] = -1
+        w.lab[gone[np.isin(w.lab[gone], dead)]] = -1
 
     def decide(self, due: Ints, seen: Conditions, switching: Floats, draws: Floats) -> Ints:
         """Positions on the menu that the due workloads choose, by the population kernel."""
@@ -522,10 +525,10 @@ class Market(mesa.Model):
             fixed_cost_index=self.trends.fixed_cost,
         )
 
-    def _use(self) -> Usage:
+    def _use(self, seen: Conditions) -> Usage:
         rates = np.array([lab.services_rate_as(lab.strategy) for lab in self.roster] + [0.0])
         rates *= np.array([lab.status == ACTIVE for lab in self.roster] + [False]) * self.parameters.switches.services
-        return usage_of(self.population, self.catalogue, self.conditions(), rates)
+        return usage_of(self.population, self.catalogue, seen, rates)
 
     # ---- 5 invoices
 
@@ -539,7 +542,7 @@ class Market(mesa.Model):
             invoices.settle_lab(self, lab)
         for lab in self.roster:
             lab.revenues.append(lab.accounts.total_revenue)
-        self.industry_revenue.append(sum(lab.accounts.total_revenue for lab in self.roster))
+        self.industry_revenue.append(sum(lab.revenues[-1] for lab in self.roster))
         self._observe()
         move_brands(self.active_labs, self.parameters.brand)
         fade_brands([lab for lab in self.roster if lab.status == EXITED], self.parameters.brand)
@@ -560,7 +563,7 @@ class Market(mesa.Model):
         self.sold, self.submarkets = submarkets(self.catalogue, usage)
         wait = w.due[usage.row].astype(np.int64) - self.quarter - 1  # as labs will see it when they post prices next
         self.exposed = exposures(usage, lab, wait, self.parameters.pricing.horizon)
-        weight = np.where(usage.production, usage.weight, 0.0)
+        weight = usage.working
         counts = np.bincount(w.segment[usage.row].astype(np.int64) * labs + lab, weight, segments * labs)
         counts = counts.reshape(segments, labs)
         used = float(weight.sum())
@@ -577,14 +580,14 @@ class Market(mesa.Model):
         depends on the community.
         """
         usage, count = self.usage, self.population.enterprises.count
-        sold = np.flatnonzero(lab < len(self.roster))
-        buyer, spend = usage.enterprise[sold], usage.spend[sold]
-        total = np.bincount(buyer, spend, count)
-        dislike = self.parameters.weight("dependence")
-        tied = np.where(self.catalogue.is_open[usage.model[sold]], self.parameters.demand.open_dependence, 1.0)
-        cost = dislike * tied * spend / np.where(total > 0.0, total, 1.0)[buyer]
+        spend = np.where(lab < len(self.roster), usage.spend, 0.0)
+        total = np.bincount(usage.enterprise, spend, count)
+        tied = np.where(self.catalogue.is_open, self.parameters.demand.open_dependence, 1.0)
+        dislike = self.parameters.weight("dependence") * tied
+        cost = dislike[usage.model] * spend / np.where(total > 0.0, total, 1.0)[usage.enterprise]
         standing = self.tastes.copy()
-        np.subtract.at(standing, (lab[sold], buyer), cost.astype(np.float32))
+        cell = lab * count + usage.enterprise  # of the flattened array: `at` is quicker along one axis
+        np.subtract.at(standing.reshape(-1), cell, cost.astype(np.float32))
         return standing
 
     # ---- 6, 7 money and control

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,7 +14,7 @@ from sim.agents.lab import FASTEST_GROWTH, Lab
 from sim.economics.strategy import attraction, contest_share
 from sim.economics.valuation import compute_return, option_value, revenue_multiple
 from sim.markets.menu import API
-from sim.parameters import REGIONS, TIERS, Licence, Parameters, Tier
+from sim.parameters import REGIONS, TIERS, WORKLOADS, Licence, Parameters, Tier
 from sim.quarters import QUARTERS_PER_YEAR
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ class Outlook:
     pull: Floats
     own_pull: Floats
     own_margin: Floats  # the part of `margin` of each lab (position, tier, openness)
+    sales: Floats  # USD paid last quarter for each lab's models in production, to it and hosts (position, type of work)
     best_open: Floats  # by lab position and tier: capability of the best open model of all others
     reach: dict[str, float]
     purses: Floats  # by investor: part of all dry powder
@@ -72,12 +74,23 @@ class Outlook:
             pull=own_pull.sum(axis=0),
             own_pull=own_pull,
             own_margin=own_margin,
+            sales=_sales(market),
             best_open=np.column_stack([_best_open_of_others(market, t) for t in range(len(TIERS))]),
             reach=reach,
             purses=_purses(market),
             credits=np.array([i.part_in_compute for i in market.investor.values()]),
             margins=np.array([i.margin for i in market.investor.values()]),
         )
+
+    @cached_property
+    def rivals(self) -> Floats:
+        """Attraction of what others than a lab have on sale, by its position, tier and openness."""
+        return np.asarray(np.maximum(0.0, self.pull - self.own_pull))
+
+    @cached_property
+    def rivals_of_tier(self) -> Floats:
+        """Attraction of what others than a lab have on sale, by its position and tier."""
+        return np.asarray(np.maximum(0.0, self.pull.sum(axis=1) - self.own_pull.sum(axis=2)))
 
     def gap(self, lab: Lab) -> float:
         """OOM between the best served model and the lab's best; infinite for a lab that serves nothing."""
@@ -135,13 +148,13 @@ class Outlook:
     def contest(self, lab: Lab, tier: Tier, is_open: bool, own: float) -> float:
         """Part (0-1) of what sellers of this tier and openness earn that a model of this pull would draw."""
         t, o = TIERS.index(tier), OPEN if is_open else CLOSED
-        return contest_share(own, max(0.0, float(self.pull[t, o] - self.own_pull[lab.position, t, o])))
+        return contest_share(own, float(self.rivals[lab.position, t, o]))
 
     def won_from_open(self, lab: Lab, tier: Tier, own: float, parameters: Parameters) -> float:
         """Gross profit, USD a year, of a closed model on what is now spent on running open weights of the tier."""
         t = TIERS.index(tier)
-        rivals = max(0.0, float(self.pull[t].sum() - self.own_pull[lab.position, t].sum()))
-        return contest_share(own, rivals) * float(self.running[t]) * (1.0 - 1.0 / parameters.pricing.initial_markup)
+        drawn = contest_share(own, float(self.rivals_of_tier[lab.position, t])) * float(self.running[t])
+        return drawn * (1.0 - 1.0 / parameters.pricing.initial_markup)
 
     def earning(
         self, lab: Lab, tier: Tier, licence: Licence, gap: float, services_rate: float, parameters: Parameters
@@ -213,8 +226,17 @@ def _margins(market: Market) -> Floats:
     cut = market.lab_column("cloud_share") * p.pricing.cloud_cut * p.switches.cloud_resale
     kept = usage.first_party * (1.0 - cut[c.lab[usage.model]] * (usage.mode == API))
     sold = np.bincount(usage.model, kept, len(c.models))
-    tokens = np.bincount(usage.model, usage.tokens * usage.first_hand, len(c.models))
+    tokens = np.bincount(usage.model, usage.own_tokens, len(c.models))
     return _by_cell(market, QUARTERS_PER_YEAR * (sold - tokens * c.serving))
+
+
+def _sales(market: Market) -> Floats:
+    """What buyers pay for each lab's models in production by type of work, USD a quarter: to it and to hosts."""
+    c, usage, labs, kinds = market.catalogue, market.usage, len(market.roster) + 1, len(WORKLOADS)
+    used = np.flatnonzero(usage.production)
+    paid = usage.first_party[used] + usage.hosting[used] + usage.services[used]
+    cell = c.lab[usage.model[used]] * kinds + usage.kind[used]
+    return np.bincount(cell, paid, labs * kinds).astype(np.float64).reshape(labs, kinds)
 
 
 def _running(market: Market) -> Floats:

@@ -21,9 +21,10 @@ def stock_step(stock: float, gain: float, decay: float) -> float:
 
 def move_brands(labs: Sequence[Lab], brand: Brand) -> None:
     """Brand is built by quality near the best, a safety record and distribution, and fades."""
-    best = max((lab.best_capability for lab in labs), default=0.0)
-    for lab in labs:
-        gain = brand.quality_gain * math.exp((lab.best_capability - best) / brand.quality_scale)
+    capability = [lab.best_capability for lab in labs]
+    best = max(capability, default=0.0)
+    for lab, own in zip(labs, capability, strict=True):
+        gain = brand.quality_gain * math.exp((own - best) / brand.quality_scale)
         gain += brand.safety_gain * lab.parameters.safety + brand.distribution_gain * lab.parameters.distribution
         lab.brand = stock_step(lab.brand, gain, brand.decay)
 
@@ -37,11 +38,12 @@ def fade_brands(labs: Sequence[Lab], brand: Brand) -> None:
 def move_seats(labs: Sequence[Lab], seats: Seats, branded: bool, offers: Sequence[float]) -> None:
     """Users follow presence, quality and brand, subscriptions follow users with a lag; what no lab held at the start is
     shared out too. `offers` is each lab's free use over the usual (0-1)."""
-    best = max((lab.best_capability for lab in labs), default=0.0)
+    capability = [lab.best_capability for lab in labs]
+    best = max(capability, default=0.0)
     pull = [
         lab.parameters.seat_presence
-        * math.exp(seats.quality_weight * (lab.best_capability - best) + seats.brand_weight * lab.brand * branded)
-        for lab in labs
+        * math.exp(seats.quality_weight * (own - best) + seats.brand_weight * lab.brand * branded)
+        for lab, own in zip(labs, capability, strict=True)
     ]
     users = [x * users_reached(o, seats.free_users_per_payer) for x, o in zip(pull, offers, strict=True)]
     drawn, whole = sum(pull), sum(users)

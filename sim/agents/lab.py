@@ -199,7 +199,7 @@ class Lab(mesa.Agent):
     @property
     def best_capability(self) -> float:
         """Capability on release of the best model it serves."""
-        return max(m.base_capability for m in self.models)
+        return max([m.base_capability for m in self.models])
 
     @property
     def backed(self) -> bool:

@@ -104,10 +104,7 @@ def selling(market: Market, lab: Lab, strategy: Strategy, gap: float) -> float:
 
 def earned_by_type(market: Market, lab: Lab) -> Floats:
     """What buyers paid last quarter for the lab's models in production by type of work, USD: to it and to hosts."""
-    usage = market.usage
-    mine = np.flatnonzero(usage.production & (market.catalogue.lab[usage.model] == lab.position))
-    paid = usage.first_party[mine] + usage.hosting[mine] + usage.services[mine]
-    return np.bincount(usage.kind[mine], paid, len(WORKLOADS)).astype(np.float64)
+    return np.asarray(market.outlook.sales[lab.position])
 
 
 def niche_of(lab: Lab, earned: Floats) -> WorkloadType | None:
@@ -195,10 +192,10 @@ def choose_strategy(market: Market, lab: Lab) -> Choice:
 def gives_up(market: Market, lab: Lab) -> float:
     """Hazard per year with which the founders of an independent lab look for a buyer."""
     s, a = market.parameters.strategy, lab.accounts
-    if lab.backed or not market.parameters.switches.giving_up or a.total_cost <= 0.0:
+    if lab.backed or not market.parameters.switches.giving_up or (cost := a.total_cost) <= 0.0:
         return 0.0
     return giving_up_hazard(
-        market.outlook.run_share(lab), a.total_revenue / a.total_cost, s.giving_up_rate, s.lost_race, s.safe_cover
+        market.outlook.run_share(lab), a.total_revenue / cost, s.giving_up_rate, s.lost_race, s.safe_cover
     )
 
 

@@ -10,14 +10,16 @@ from numpy.typing import ArrayLike, NDArray
 FloatArray = NDArray[np.float64]
 
 
-def attraction(gap: ArrayLike, brand: ArrayLike, quality_weight: float, reach: ArrayLike = 1.0) -> FloatArray:
+def attraction(
+    gap: ArrayLike, brand: float | FloatArray, quality_weight: float, reach: float | FloatArray = 1.0
+) -> FloatArray:
     """Pull of an offer in the contest for a pool of profit: reach x exp(brand - quality weight x gap).
 
     ``gap`` in OOM below the best (negative when ahead), ``brand`` in logit, ``reach`` the part of the market that may
     buy it (0-1).
     """
     behind = np.asarray(gap, dtype=np.float64)
-    return np.asarray(np.asarray(reach) * np.exp(np.asarray(brand) - quality_weight * behind))
+    return np.asarray(reach * np.exp(brand - quality_weight * behind))
 
 
 def contest_share(own: float, rivals: float) -> float:

@@ -28,8 +28,8 @@ def effective_compute_oom(
     Spends in USD, the index is FLOP per USD relative to the day of the reference run. No spend gives -inf.
     """
     hardware = np.asarray(spend_usd, dtype=np.float64) * np.asarray(flop_per_usd_index)
-    ratio = hardware / np.asarray(reference_spend_usd)
-    return np.asarray(np.log10(ratio, out=np.full(ratio.shape, -np.inf), where=ratio > 0.0))
+    with np.errstate(divide="ignore"):
+        return np.asarray(np.log10(np.maximum(0.0, hardware / np.asarray(reference_spend_usd))))
 
 
 def capability(
@@ -145,6 +145,8 @@ def knowledge_step(
         moved = level + speed * _elapsed(rate, np.minimum(left, reach))
         level = np.where(reach <= left, kink, moved)
         left = np.maximum(0.0, left - reach)
+        if not left.any():
+            break
     return level
 
 

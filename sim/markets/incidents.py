@@ -30,7 +30,7 @@ def have_incidents(market: Market) -> None:
 def exposures_to_faults(market: Market) -> NDArray[np.float64]:
     """By lab position: part (0-1) of all work in production on its models, weighed by the faults left in each."""
     usage, c, scrutiny = market.usage, market.catalogue, market.parameters.brand.scrutiny
-    used = np.bincount(usage.model, np.where(usage.production, usage.weight, 0.0), len(c.models))
+    used = np.bincount(usage.model, usage.working, len(c.models))
     years = np.array([market.quarter - m.born for m in c.models]) * DT
     faults = used * faults_left(years, np.where(c.is_open, scrutiny, 0.0))
     whole = float(used.sum())

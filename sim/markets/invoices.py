@@ -24,6 +24,7 @@ Ints = NDArray[np.int64]
 
 SUPPLIERS = ("cloud", "staff", "hosts", "integrators")
 SOLD_DIRECTLY = ("api", "private_deployment", "services")  # buyers pay the lab
+EARNED = (*SOLD_DIRECTLY, "cloud_resale", "hosting")  # of which labs see all or a share
 SUPPLIER_OF = {
     "cloud_resale": "cloud",
     "private_deployment_fee": "cloud",
@@ -40,7 +41,7 @@ def settle_usage(market: Market, usage: Usage) -> None:
     lines = _lines(market, usage)
     buyers = market.enterprise_accounts[usage.enterprise]
     market.journal.settle_all((line.purpose, buyers[line.rows], line.payee, line.amount) for line in lines)
-    earned = {line.purpose: _by_lab(market, line.lab, line.amount) for line in lines}
+    earned = {line.purpose: _by_lab(market, line.lab, line.amount) for line in lines if line.purpose in EARNED}
     for purpose in SOLD_DIRECTLY:
         _book(market, purpose, earned[purpose])
     hosting, switches = market.parameters.hosting, market.parameters.switches
@@ -100,7 +101,7 @@ def _fund_buyers(market: Market, usage: Usage) -> None:
 
 def _note_serving(market: Market, usage: Usage) -> None:
     """What each lab's first-party tokens cost it to serve."""
-    cost = usage.tokens * usage.first_hand * market.catalogue.serving[usage.model]
+    cost = usage.own_tokens * market.catalogue.serving[usage.model]
     by_lab = _by_lab(market, market.catalogue.lab[usage.model], cost)
     for lab, amount in zip(market.roster, by_lab.tolist(), strict=False):
         lab.accounts.cost["serving"] = amount

@@ -55,6 +55,21 @@ class Usage:
         return np.asarray((self.mode == API) | (self.mode == PRIVATE))
 
     @cached_property
+    def own_budget(self) -> Floats:
+        """The part of `budget` for what the model's developer sells."""
+        return np.asarray(self.budget * self.first_hand)
+
+    @cached_property
+    def own_tokens(self) -> Floats:
+        """Mtok that the model's developer serves."""
+        return np.asarray(self.tokens * self.first_hand)
+
+    @cached_property
+    def working(self) -> Floats:
+        """`weight` of work in production, 0 for pilots."""
+        return np.where(self.production, self.weight, 0.0)
+
+    @cached_property
     def own_running(self) -> Floats:
         """USD of running weights oneself: infrastructure, operations, integration."""
         return np.asarray(self.infrastructure + self.operations + self.integration)
@@ -84,7 +99,8 @@ def usage_of(population: Population, catalogue: Catalogue, seen: Conditions, ser
     at_edge, private = mode == EDGE, mode == PRIVATE
     variable = catalogue.unit_cost[kind, model, mode]
     elasticity = p.demand.own_usage_elasticity if p.switches.usage_elasticity else 0.0
-    part = DT * w.weight[rows]
+    weight = w.weight[rows]
+    part = DT * weight
     means = budget * part
     going = _clearing_prices(seen.going_price, kind, means, np.where(at_edge, 0.0, variable), elasticity)
     price = np.where(at_edge, going[kind], variable)  # at the edge no token has a price: volume is that of the budget
@@ -103,7 +119,7 @@ def usage_of(population: Population, catalogue: Catalogue, seen: Conditions, ser
         mode=mode,
         kind=kind,
         production=production,
-        weight=w.weight[rows],
+        weight=weight,
         tokens=tokens,
         first_party=access,
         fee=np.where(private, list_price * p.hosting.private_fee, 0.0),
@@ -154,7 +170,7 @@ def submarkets(catalogue: Catalogue, usage: Usage) -> tuple[dict[int, Floats], F
     """Budgets of the quarter by type of work: of each model's first-party customers (by model id), and in all."""
     kinds, models = len(WORKLOADS), len(catalogue.models)
     cell = usage.model * kinds + usage.kind
-    own = np.bincount(cell, usage.budget * usage.first_hand, models * kinds).astype(np.float64).reshape(models, kinds)
+    own = np.bincount(cell, usage.own_budget, models * kinds).astype(np.float64).reshape(models, kinds)
     total = np.bincount(usage.kind, usage.budget, kinds).astype(np.float64)
     return {m.id: own[row] for row, m in enumerate(catalogue.models)}, total
 
@@ -192,7 +208,7 @@ def exposures(usage: Usage, lab: Ints, wait: Ints, horizon: int) -> dict[int, fl
 
     `lab` sells to and `wait` quarters are left to the contract of each entry of `usage`; budgets are the weights.
     """
-    budget = usage.budget * usage.first_hand
+    budget = usage.own_budget
     still_open = 1.0 - np.clip(wait, 0, horizon) / horizon
     whole = np.bincount(lab, budget)
     part = np.bincount(lab, budget * still_open)
