@@ -347,7 +347,8 @@ def _open_items(batches: Iterable[Batch]) -> list[tuple[Batch, int]]:
 
 
 def _gaps(one: dict[Key, float], other: dict[Key, float]) -> dict[Key, float]:
-    return {key: abs(one.get(key, 0.0) - other.get(key, 0.0)) for key in (*one, *other)}
+    """How far two sums by key are apart; a key that one of them lacks counts as 0."""
+    return {key: abs(one.get(key, 0.0) - other.get(key, 0.0)) for key in {**one, **other}}
 
 
 def _largest(gaps: Mapping[Key, float], name_of: Callable[[Key], str]) -> tuple[float, str]:

@@ -171,7 +171,7 @@ def _spending(market: Market) -> dict[str, Any]:
     usage, d = market.usage, market.parameters.demand
     factor = np.where(usage.production, d.application_factor_production, d.application_factor_pilot)
     counted = market.yardstick.members[list(POPULATIONS).index("enterprise")] > 0.0
-    enterprise, private = counted[usage.enterprise], usage.mode == PRIVATE
+    enterprise, private = counted[usage.enterprise], np.flatnonzero(usage.mode == PRIVATE)
     return {
         "api_spend_usd": market.api_spend,
         "api_spend_enterprise_usd": float(usage.api_spend[enterprise].sum()),
