@@ -232,6 +232,7 @@ class Journal:
     def __init__(self, accounts: Sequence[str], detail: bool = False) -> None:
         self.detail = detail
         self.account: dict[str, int] = {}
+        self._single: dict[int, str] = {}  # the same by id
         self._blocks: dict[str, tuple[int, int]] = {}  # group name -> first id, count
         self._size = 0
         self._cash = np.zeros(64)
@@ -252,6 +253,7 @@ class Journal:
         if name in self.account or name in self._blocks:
             raise JournalError(f"account {name!r} is open already")
         self.account[name] = self._size
+        self._single[self._size] = name
         self._grow(1)
         return self._size - 1
 
@@ -291,7 +293,7 @@ class Journal:
         for group, (first, count) in self._blocks.items():
             if first <= account < first + count:
                 return f"{group}/{account - first}"
-        return next(name for name, known in self.account.items() if known == account)
+        return self._single[account]
 
     # ---- postings
 
