@@ -7,6 +7,7 @@ ones, and what the share register says was paid is held against what the journal
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
@@ -35,7 +36,7 @@ from sim.journal import (
 
 Key = TypeVar("Key")
 _INVOICED = frozenset(code for code, purpose in enumerate(PURPOSES) if purpose.invoiced)
-_PROCEEDS = tuple(CODE[name] for name in ("distribution", "licence_fee", "purchase"))
+_PROCEEDS = ("distribution", "licence_fee", "purchase")
 # What may enter and leave an investor's account: anything else breaks its roll-forward.
 _FUND_IN = tuple(
     CODE[name]
@@ -128,6 +129,13 @@ class _Audit:
         self.size = len(self.live.cash)
         self.inflow, self.outflow, self.rolled = books.rolled(self.size)
         self.gate = GATE * (self._largest_stock() + float(self.inflow.sum()))
+        self._batches: defaultdict[tuple[int, int], list[Batch]] = defaultdict(list)
+        for batch in books.batches:
+            self._batches[batch.ledger, batch.purpose].append(batch)
+
+    def sums(self, *posted: tuple[Ledger, str]) -> Pairs:
+        """USD by (payer, payee) of what was posted in the ledgers for the purposes that stand beside them."""
+        return by_pair(batch for ledger, purpose in posted for batch in self._batches[ledger, CODE[purpose]])
 
     def residuals(self) -> list[IdentityResidual]:
         items = _open_items(self.books.batches)
@@ -168,23 +176,23 @@ class _Audit:
 
     def _unmatched_debt_payments(self) -> Pairs:
         gaps: Pairs = {}
-        for code in (CODE["debt_repayment"], CODE["estate"]):
-            paid, reduced = (by_pair(self.books.of(ledger, code)) for ledger in (Ledger.CASH, Ledger.DEBT))
+        for purpose in ("debt_repayment", "estate"):
+            paid, reduced = (self.sums((ledger, purpose)) for ledger in (Ledger.CASH, Ledger.DEBT))
             for pair, gap in _gaps(paid, reduced).items():
                 gaps[pair] = gaps.get(pair, 0.0) + gap
         return gaps
 
     def _unpaid_credits(self) -> dict[int, float]:
         """Credits used against the cash their issuers paid for them, by issuer."""
-        paid = self.books.of(Ledger.CASH, CODE["credit_redemption"])
-        return _gaps(by_owner(self._credits_used(), 0), by_owner(by_pair(paid), 0))
+        paid = self.sums((Ledger.CASH, "credit_redemption"))
+        return _gaps(by_owner(self._credits_used(), 0), by_owner(paid, 0))
 
     def _unsettled_credits(self) -> dict[int, float]:
         """Credits used against the invoices they settled, by holder."""
         return _gaps(by_owner(self._credits_used(), 1), by_owner(by_pair(self.books.of(Ledger.SETTLED)), 0))
 
     def _credits_used(self) -> Pairs:
-        return by_pair(self.books.of(Ledger.CREDIT, CODE["compute_credit_used"]))
+        return self.sums((Ledger.CREDIT, "compute_credit_used"))
 
     def _late_turnover(self) -> Floats:
         """USD posted in any ledger at a closed account after it was closed."""
@@ -217,17 +225,14 @@ class _Audit:
 
     def _debt_moved(self) -> dict[int, float]:
         """Debt that successors took over against what their predecessors gave up, by creditor."""
-        given, taken = self._posted("debt_transferred"), self._posted("debt_assumed")
+        given, taken = (self.sums((Ledger.DEBT, name)) for name in ("debt_transferred", "debt_assumed"))
         return _gaps(by_owner(given, 1), by_owner(taken, 1))
 
     def _credits_moved(self) -> dict[int, float]:
         """Credits that successors took over against what their predecessors gave up, by issuer."""
-        given, taken = self._posted("compute_credit_transferred"), self._posted("compute_credit_received")
+        moves = ("compute_credit_transferred", "compute_credit_received")
+        given, taken = (self.sums((Ledger.CREDIT, name)) for name in moves)
         return _gaps(by_owner(given, 0), by_owner(taken, 0))
-
-    def _posted(self, purpose: str) -> Pairs:
-        """Sums of a non-cash purpose by pair."""
-        return by_pair(b for b in self.books.batches if b.purpose == CODE[purpose])
 
     def _left_behind(self) -> Floats:
         """USD of cash, claims and compute credits at closed accounts; debts are the estates' identity."""
@@ -295,8 +300,7 @@ class _EquityAudit:
         return _sums((self._account(entry), self.register.labs[entry.lab], entry.usd) for entry in issued)
 
     def _paid_for_shares(self) -> Pairs:
-        paid = self.books.of(Ledger.CASH, CODE["equity"])
-        return by_pair([*paid, *self.books.of(Ledger.CREDIT, CODE["compute_credit_grant"])])
+        return self.audit.sums((Ledger.CASH, "equity"), (Ledger.CREDIT, "compute_credit_grant"))
 
     def _due(self) -> Pairs:
         """USD that the register says each payer's account owes each holder's for shares that are gone."""
@@ -304,7 +308,7 @@ class _EquityAudit:
         return _sums((entry.payer, self._account(entry), entry.usd) for entry in due)
 
     def _proceeds_paid(self) -> Pairs:
-        return by_pair(batch for code in _PROCEEDS for batch in self.books.of(Ledger.CASH, code))
+        return self.audit.sums(*((Ledger.CASH, purpose) for purpose in _PROCEEDS))
 
     def _account(self, entry: Entry) -> int:
         return self.register.account_of(entry.holder, self.rest_of_world)
@@ -347,14 +351,16 @@ def _open_items(batches: Iterable[Batch]) -> list[tuple[Batch, int]]:
 
 
 def _gaps(one: dict[Key, float], other: dict[Key, float]) -> dict[Key, float]:
-    return {key: abs(one.get(key, 0.0) - other.get(key, 0.0)) for key in (*one, *other)}
+    """How far two sums by key are apart; a key that one of them lacks counts as 0."""
+    return {key: abs(one.get(key, 0.0) - other.get(key, 0.0)) for key in {**one, **other}}
 
 
 def _largest(gaps: Mapping[Key, float], name_of: Callable[[Key], str]) -> tuple[float, str]:
     """The largest gap, a NaN before any other, and the name of where it is; nothing and 'all' without gaps."""
     if not gaps:
         return 0.0, "all"
-    key = max(gaps, key=lambda k: (math.isnan(gaps[k]), gaps[k]))
+    lost = [key for key, gap in gaps.items() if math.isnan(gap)]
+    key = lost[0] if lost else max(gaps, key=gaps.__getitem__)
     return gaps[key], name_of(key)
 
 

@@ -38,7 +38,7 @@ def pulls_of(
     quarter ago. Besides, every team that runs any model, most of all in a pilot, tries open weights, which counts as
     a run on own machines. `strata`: that of each enterprise and how many there are.
     """
-    stratum, count = strata[0][usage.enterprise], strata[1]
+    stratum, count = strata[0].take(usage.enterprise), strata[1]
     kinds, modes, models = len(WORKLOADS), len(MODES), catalogue.lab.size
     at = np.flatnonzero(moved & (usage.mode >= HOSTED))
     amount = np.where(self_run(usage.mode[at]), p.start_pulls, p.hosted_pulls) * usage.weight[at]

@@ -205,9 +205,12 @@ class _Promises:
     def __init__(self) -> None:
         self.owed: dict[int, dict[int, float]] = {}
         self.assets: dict[int, float] = {}
+        self.debtors: dict[int, list[int]] = {}  # who has ever promised an owner something, in order of id
 
     def add(self, debtor: int, owner: int, amount: float) -> None:
         owners = self.owed.setdefault(debtor, {})
+        if owner not in owners:
+            self.debtors[owner] = sorted([*self.debtors.get(owner, ()), debtor])
         owners[owner] = owners.get(owner, 0.0) + amount
         self.assets[owner] = self.assets.get(owner, 0.0) + amount
 
@@ -229,6 +232,7 @@ class Journal:
     def __init__(self, accounts: Sequence[str], detail: bool = False) -> None:
         self.detail = detail
         self.account: dict[str, int] = {}
+        self._single: dict[int, str] = {}  # the same by id
         self._blocks: dict[str, tuple[int, int]] = {}  # group name -> first id, count
         self._size = 0
         self._cash = np.zeros(64)
@@ -249,6 +253,7 @@ class Journal:
         if name in self.account or name in self._blocks:
             raise JournalError(f"account {name!r} is open already")
         self.account[name] = self._size
+        self._single[self._size] = name
         self._grow(1)
         return self._size - 1
 
@@ -288,7 +293,7 @@ class Journal:
         for group, (first, count) in self._blocks.items():
             if first <= account < first + count:
                 return f"{group}/{account - first}"
-        return next(name for name, known in self.account.items() if known == account)
+        return self._single[account]
 
     # ---- postings
 
@@ -448,11 +453,8 @@ class Journal:
 
     def credit_by_issuer(self, holder: Account) -> dict[int, float]:
         """The holder's unused compute credits: issuer id -> USD, in id order, zeros left out."""
-        owner = self.id_of(holder)
-        if owner not in self._credit.assets:
-            return {}  # has never held any
-        granted = self._credit.owed
-        return {issuer: amount for issuer in sorted(granted) if (amount := granted[issuer].get(owner, 0.0))}
+        owner, granted = self.id_of(holder), self._credit.owed
+        return {issuer: usd for issuer in self._credit.debtors.get(owner, ()) if (usd := granted[issuer][owner])}
 
     def balances(self) -> pd.DataFrame:
         """One row per account, USD: cash, debt owed, claims held on others, unused compute credits held."""

@@ -13,7 +13,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-STRATA = 32  # neighbours that share a stratified block
+STRATA = 32  # neighbours that share a stratified block; a power of two
 ORDERS = 4096  # random orders of the strata to draw from, each in any rotation: much faster than shuffling every block
 LARGEST_SEED = 2**63 - 1  # tables keep seeds in 64 bits
 
@@ -79,7 +79,7 @@ class Streams:
         generator = self.generator(name, quarter)
         which = generator.integers(ORDERS, size=rows)
         shift = generator.integers(STRATA, size=(rows, 1), dtype=np.uint8)
-        strata = (_orders()[which] + shift) % np.uint8(STRATA)
+        strata = (_orders().take(which, axis=0) + shift) & np.uint8(STRATA - 1)  # the rest after division by STRATA
         within = generator.random((rows, STRATA), dtype=np.float32)
         return np.asarray((np.add(strata, within, dtype=np.float64) / STRATA).ravel()[:size])
 

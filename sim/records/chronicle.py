@@ -71,7 +71,7 @@ class Posts:
         for mode in range(len(MODES)):
             party[first + (mode * STAGES + 1)] = catalogue.lab * 2 + catalogue.is_open
         within = usage.mode * np.int8(STAGES) + usage.production
-        at_entry = first[usage.model] + within
+        at_entry = first.take(usage.model) + within
         of_slot = np.zeros(slots, np.int32)
         of_slot[usage.row] = at_entry
         return cls(of_slot, party, none), at_entry
@@ -217,7 +217,7 @@ def switches_of(
     slot. A slot that runs nothing now, but did, has gone to none.
     """
     old, none = posts[0], posts[0].none
-    was, party = old.party[entries[0]], posts[1].party[entries[1]]
+    was, party = old.party.take(entries[0]), posts[1].party.take(entries[1])
     workloads, spend = transitions(was, party, none + 1, (usage.weight, usage.spend))
     moved = np.flatnonzero((was != party) & (was != none) & (party != none))
     same = moved[entries[0][moved] // (STAGES * len(MODES)) == entries[1][moved] // (STAGES * len(MODES))]

@@ -124,7 +124,7 @@ def share_block(usage: Usage, catalogue: Catalogue, population: Population, stic
     }
     for by, column in of_model.items():
         found, key = np.unique(column, return_inverse=True)  # keys without a model have no users: don't look for them
-        within[by] = found, key[usage.model]
+        within[by] = found, key.take(usage.model)
     by_use = pulls.by_use.reshape(1, len(pulls.by_use), -1)
     flows["downloads"] = _by_key(pulls.by_model[None], by_use, stick, of_model)[0]
     flows["adopters"], flows["primary_vendor"] = _reach(usage, population.enterprises.weight, stick, within)
@@ -143,7 +143,7 @@ def flow_totals(usage: Usage, stick: Yardstick, of_model: dict[str, Ints]) -> di
         "deployments": np.where(usage.production, usage.weight, 0.0),
     }
     strata, models = stick.counted.shape[1], of_model["lab"].size
-    stratum = stick.stratum[usage.enterprise]
+    stratum = stick.stratum.take(usage.enterprise)
 
     def table(part: NDArray[np.integer], width: int) -> Floats:
         """Sums (lens, stratum, part), where `part` says to which of `width` parts each entry of `usage` belongs."""
@@ -179,8 +179,8 @@ def _reach(
     """
     used, first = np.zeros((2, len(stick.counted), len(stick.keys)))
     begins = np.diff(usage.enterprise, prepend=-1) != 0
-    enterprise, buyer = usage.enterprise[begins], np.cumsum(begins) - 1
-    members, weight, stratum = stick.members[:, enterprise], weight[enterprise], stick.stratum[enterprise]
+    enterprise, buyer = usage.enterprise.compress(begins), np.cumsum(begins) - 1
+    members, weight, stratum = stick.members[:, enterprise], weight.take(enterprise), stick.stratum.take(enterprise)
     strata = stick.counted.shape[1]
     for by, (part, key) in within.items():
         if by == "owner" and stick.nobody_owns_two:

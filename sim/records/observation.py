@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from sim.market import Market
 
 Block = np.ndarray[Any, np.dtype[np.float64]]
+Rows = np.ndarray[Any, np.dtype[np.intp]]
 
 MANY_MODELS = 5
 BEST_FLAGSHIPS = 3  # the posted flagship price is the median of this many
@@ -35,18 +36,19 @@ def market_row(market: Market, block: Block, news: News) -> dict[str, Any]:
     row |= _spending(market)
     row |= _buyers(market)
     row |= _prices(market)
-    row |= _open_by_work(market)
+    opened = np.flatnonzero(market.catalogue.is_open[market.usage.model])
+    row |= _open_by_work(market, opened)
     row |= _by_region(market)
-    residual = market.residual
+    residual, active = market.residual, market.active_labs
     return row | {
-        "active_labs": len(market.active_labs),
-        "independent_labs": sum(not lab.backed for lab in market.active_labs),
+        "active_labs": len(active),
+        "independent_labs": sum(not lab.backed for lab in active),
         "subscale_exits_and_rescues": float(market.exits_and_rescues),
         "products": market.products,
         "products_at_price_floor": market.products_at_floor,
         "closed_products": market.closed_products,
         "closed_products_at_price_floor": market.closed_at_floor,
-        "open_share_of_independent_revenue": _open_part_of_revenue(market),
+        "open_share_of_independent_revenue": _open_part_of_revenue(market, opened),
         "investor_mood": math.exp(market.mood),
         "funding_usd": _sum(market, lambda lab: lab.accounts.funding),
         "total_lab_cash_usd": _sum(market, lambda lab: float(market.journal.cash[lab.account])),
@@ -128,49 +130,53 @@ def _technology(market: Market) -> dict[str, Any]:
     } | {f"quality_gap_{name}": float(lead[k]) for k, name in enumerate(WORKLOADS)}
 
 
-def _open_by_work(market: Market) -> dict[str, float]:
-    """Open part of the deployments of each type of work; nan where there are none."""
+def _open_by_work(market: Market, opened: Rows) -> dict[str, float]:
+    """Open part of the deployments of each type of work; nan where there are none. `opened`: usage of open weights."""
     usage, kinds = market.usage, len(WORKLOADS)
     weight = np.where(usage.production, usage.weight, 0.0)
     every = np.bincount(usage.kind, weight, kinds)
-    opened = np.bincount(usage.kind, weight * market.catalogue.is_open[usage.model], kinds)
-    part = np.where(every > 0.0, opened, np.nan) / np.where(every > 0.0, every, 1.0)
+    of_open = np.bincount(usage.kind[opened], weight[opened], kinds)
+    part = np.where(every > 0.0, of_open, np.nan) / np.where(every > 0.0, every, 1.0)
     return {f"open_share_{name}": float(part[k]) for k, name in enumerate(WORKLOADS) if k != PILOT_TYPE}
 
 
 def _by_region(market: Market) -> dict[str, Any]:
     """Labs at work and the best they serve, by home region; nan where there is none."""
     row: dict[str, Any] = {}
+    active = market.active_labs
     for region in REGIONS:
-        at_home = [lab for lab in market.active_labs if lab.parameters.region == region]
+        at_home = [lab for lab in active if lab.parameters.region == region]
         best = max((lab.best_capability for lab in at_home), default=float("nan"))
         row |= {f"active_labs_{region}": len(at_home), f"best_{region}_oom": best}
     return row
 
 
-def _open_part_of_revenue(market: Market) -> float:
-    """Open part of what independent labs earn on models: calls, private deployments, hosts' shares, services."""
-    usage, c, labs = market.usage, market.catalogue, len(market.roster) + 1
-    lab = c.lab[usage.model]
+def _open_part_of_revenue(market: Market, opened: Rows) -> float:
+    """Open part of what independent labs earn on models: calls, private deployments, hosts' shares, services.
+
+    `opened` are the entries of the usage that run open weights.
+    """
+    usage, labs = market.usage, len(market.roster) + 1
+    lab = market.catalogue.lab[usage.model]
     every = np.bincount(lab, usage.first_party, labs)
-    opened = np.bincount(lab, usage.first_party * c.is_open[usage.model], labs)
+    of_open = np.bincount(lab[opened], usage.first_party[opened], labs)
     own = [x for x in market.active_labs if not x.backed]
     support = sum(x.accounts.revenue.get(line, 0.0) for x in own for line in ("hosted_revenue_share", "services"))
     at = [x.position for x in own]
     whole = math.fsum(every[at].tolist()) + support
-    return (math.fsum(opened[at].tolist()) + support) / whole if whole > 0.0 else float("nan")
+    return (math.fsum(of_open[at].tolist()) + support) / whole if whole > 0.0 else float("nan")
 
 
 def _spending(market: Market) -> dict[str, Any]:
     usage, d = market.usage, market.parameters.demand
     factor = np.where(usage.production, d.application_factor_production, d.application_factor_pilot)
-    enterprise = market.yardstick.members[list(POPULATIONS).index("enterprise"), usage.enterprise] > 0.0
-    private = usage.mode == PRIVATE
+    counted = market.yardstick.members[list(POPULATIONS).index("enterprise")] > 0.0
+    enterprise, private = counted[usage.enterprise], np.flatnonzero(usage.mode == PRIVATE)
     return {
         "api_spend_usd": market.api_spend,
         "api_spend_enterprise_usd": float(usage.api_spend[enterprise].sum()),
         "hosted_spend_usd": float(usage.hosting.sum()),
-        "private_spend_usd": float((usage.first_party + usage.fee)[private].sum()),
+        "private_spend_usd": float((usage.first_party[private] + usage.fee[private]).sum()),
         "infrastructure_spend_usd": float(usage.own_running.sum()),
         "total_spend_usd": float((usage.spend * factor).sum()),
         "seat_revenue_usd": _sum(market, lambda lab: lab.accounts.revenue.get("seats", 0.0)),
@@ -208,10 +214,10 @@ def _many_models(market: Market, among: np.ndarray[Any, np.dtype[np.bool_]]) -> 
     usage = market.usage
     rows = np.flatnonzero(usage.production & among[usage.enterprise])
     place = np.cumsum(among) - 1
-    runs = np.zeros((np.count_nonzero(among), len(market.catalogue.models)), bool)
-    runs[place[usage.enterprise[rows]], usage.model[rows]] = True
+    runs = np.zeros((len(market.catalogue.models), np.count_nonzero(among)), bool)
+    runs[usage.model[rows], place[usage.enterprise[rows]]] = True
     many = np.zeros(among.size, bool)
-    many[among] = runs.sum(axis=1) >= MANY_MODELS
+    many[among] = runs.sum(axis=0, dtype=np.int16) >= MANY_MODELS
     return many
 
 
