@@ -315,7 +315,7 @@ def compare(
         raise typer.Exit(FAILED)
     with _refused():
         notes = comparing.version_notes(map(Path, plan.opened), bool(plan.scenarios))
-        comparison = comparing.compare(runs, notes)
+        comparison = comparing.compare(runs, notes, names)
         shown = comparing.shown_measures(comparison, names)
     document = comparing.as_document(comparison, shown)
     files = comparing.save(comparison, plan.place, document)

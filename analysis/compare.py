@@ -6,7 +6,6 @@ events so far, for each quarter. `analysis.paired` has the statistics, `analysis
 
 from __future__ import annotations
 
-import difflib
 import json
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -19,9 +18,22 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from analysis.paired import CONFIDENCE, LASTING, Estimate, Floats, Read, column, estimate, parting, share, so_far
+from analysis.paired import (
+    CONFIDENCE,
+    LASTING,
+    Estimate,
+    Floats,
+    Read,
+    column,
+    estimate,
+    parting,
+    reader,
+    share,
+    so_far,
+)
 from sim import __version__
 from sim.records import COLUMNS, EVENT_KINDS, LENSES, QUARTER_COLUMN, Column
+from sim.records.names import named
 from sim.runs.folder import MANIFEST, FolderError, arrow_schema, read_manifest, write_atomic, write_json, write_parquet
 from sim.runs.results import TABLES, Run, open_run
 
@@ -143,20 +155,31 @@ def all_measures() -> dict[str, Measure]:
     return {measure.name: measure for measure in (*market, *shares, *events)}
 
 
+def measure_of(name: str) -> Measure:
+    """The measure of a name, those that are compared only when asked for included. Raises ValueError for none."""
+    usual = all_measures().get(name)
+    if usual is not None:
+        return usual
+    found = named(name)
+    unit = {c.name: c.unit for c in (*COLUMNS["market"], *COLUMNS["funding"])}.get(found.what, "0-1")
+    if found.table == "shares":
+        return Measure(SHARE, found.what, f"{found.by}.{found.key}", unit, reader(found, POPULATION))
+    return Measure(found.table, "", found.what, unit, reader(found))
+
+
 def known_measures(names: Iterable[str]) -> tuple[str, ...]:
     """The names themselves, each once. Raises CompareError for an unknown one, naming the nearest."""
-    known = all_measures()
     for name in names:
-        if name not in known:
-            near = difflib.get_close_matches(name, known, 1)
-            hint = f"; did you mean '{near[0]}'?" if near else f"; such as {', '.join(SHOWN[:4])}"
-            raise CompareError(f"--measure: no measure '{name}'{hint}")
+        try:
+            measure_of(name)
+        except ValueError as error:
+            raise CompareError(f"--measure: {error}") from None
     return tuple(dict.fromkeys(names))
 
 
 def _has(result: Run, measure: Measure) -> bool:
     """Whether a run holds the measure; an earlier version may not have recorded it."""
-    if measure.measure == EVENTS:
+    if measure.measure in (EVENTS, "funding", "so_far"):
         return True
     return measure.lens in result.cube.lenses if measure.lens else measure.measure in result.table("market").columns
 
@@ -211,18 +234,19 @@ def _notes(runs: Mapping[str, Run], seeds: Sequence[int], quarters: Sequence[str
 # ---- comparing ----
 
 
-def compare(runs: Mapping[str, Run], notes: Iterable[str] = ()) -> Comparison:
+def compare(runs: Mapping[str, Run], notes: Iterable[str] = (), wanted: Iterable[str] = ()) -> Comparison:
     """Compare every run with the first one, the reference, on the seeds and quarters that all have.
 
-    notes: what else a reader must know. Raises CompareError with fewer than two runs, no common seed or no common
-    quarter.
+    notes: what else a reader must know; wanted: names of measures beside the usual ones. Raises CompareError with fewer
+    than two runs, no common seed or no common quarter.
     """
     if len(runs) < 2:
         raise CompareError("a comparison needs a reference and at least one other")
     reference, *others = runs
     seeds = common_seeds({name: result.seeds for name, result in runs.items()})
     quarters = _common_quarters(runs)
-    measures = tuple(m for m in all_measures().values() if all(_has(result, m) for result in runs.values()))
+    every = all_measures() | {name: measure_of(name) for name in wanted}
+    measures = tuple(m for m in every.values() if all(_has(result, m) for result in runs.values()))
     base = [_levels(runs[reference], m, seeds, quarters) for m in measures]
     frames, partings = [], {}
     for name in others:

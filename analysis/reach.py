@@ -15,7 +15,7 @@ from analysis.library import BASELINE, trailing_year
 from analysis.paired import reader
 from sim.records.names import named
 from sim.runs import run
-from sim.scenario import Scenario, load_scenario
+from sim.scenario import Scenario, diff, load_scenario
 from sim.shocks import value_at
 
 STEPS = 6  # bisections of the way: to within a sixtieth of it
@@ -31,7 +31,11 @@ def along(scenario: Scenario, part: float) -> Scenario:
 
     Raises ReachError for a change that is no number.
     """
-    baseline = load_scenario(BASELINE).parameters
+    whole = load_scenario(BASELINE)
+    for key, _, _ in diff(whole, scenario):
+        if not key.startswith("shocks"):
+            raise ReachError(f"{key} differs from the first day on: only dated changes have a way")
+    baseline = whole.parameters
     moved = scenario.parameters.model_copy(deep=True)
     for row in moved.shocks[len(baseline.shocks) :]:
         if row.factor is not None:

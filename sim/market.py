@@ -8,7 +8,7 @@ import mesa
 import numpy as np
 from numpy.typing import NDArray
 
-from sim.agents.bases import OpenWeights
+from sim.agents.bases import OpenWeights, inherited
 from sim.agents.enterprise import Enterprise
 from sim.agents.investor import Investor
 from sim.agents.lab import ACTIVE, EXITED, NOT_ENTERED, Accounts, Lab, ReleasedModel
@@ -333,9 +333,12 @@ class Market(mesa.Model):
             }
             self.event("release", lab.id, f"{lab.id}-{model.tier}-{model.id}", 0.0, cause, numbers)
 
-    def license_release(self, lab: Lab, tier: Tier, capability: float, luck: float) -> Licence:
+    def license_release(
+        self, lab: Lab, tier: Tier, capability: float, luck: float, base: ReleasedModel | None
+    ) -> Licence:
         """The licence of a finished run; a change from the tier's last one is an event with what was weighed."""
         licence, seen = licence_for(self, lab, tier, capability, luck)
+        licence = inherited(licence, base)
         if seen is not None:
             before, lab.stance[tier] = lab.stance[tier], licence
             if (licence == "closed") != (before == "closed"):
@@ -352,28 +355,18 @@ class Market(mesa.Model):
 
     def _retire_old(self) -> None:
         """Superseded closed models end after their life; superseded models that nobody runs end at once."""
-        count = np.bincount(self.usage.model, minlength=len(self.catalogue.models)).tolist()
-        users = {m.id: n for m, n in zip(self.catalogue.models, count, strict=True) if n}
+        weight = np.bincount(self.usage.model, self.usage.weight, len(self.catalogue.models)).tolist()
+        users = {m.id: n for m, n in zip(self.catalogue.models, weight, strict=True) if n > 0.0}
         life = self.parameters.technology.closed_life
         for lab in self.roster:
-            going = [m for m in lab.models if m.superseded and self._ended(m, life, users)]
-            if going:
-                self._note_withdrawal(lab, going, users)
-                gone = {m.id for m in going}
+            gone = {m.id for m in lab.models if m.superseded and self._ended(m, life, users)}
+            everyone = sum(users.get(m.id, 0.0) for m in lab.models)
+            lost = sum(users.get(m.id, 0.0) for m in lab.models if m.id in gone)
+            lab.forced_out = lost / everyone if everyone > 0.0 else 0.0
+            if gone:
                 lab.models = [m for m in lab.models if m.id not in gone]
 
-    def _note_withdrawal(self, lab: Lab, going: list[ReleasedModel], users: Mapping[int, int]) -> None:
-        """Users who lose their model remember it as they do a price change: by the part of the lab's users they are.
-
-        `users` how many run each model, by its id; those that nobody runs are left out.
-        """
-        if self.parameters.switches.withdrawals:
-            everyone = sum(users.get(m.id, 0) for m in lab.models)
-            if everyone:
-                lost = sum(users.get(m.id, 0) for m in going) / everyone
-                lab.volatility += self.parameters.demand.withdrawal * lost
-
-    def _ended(self, model: ReleasedModel, life: int, users: Mapping[int, int]) -> bool:
+    def _ended(self, model: ReleasedModel, life: int, users: Mapping[int, float]) -> bool:
         """Whether a superseded model goes: closed and past its life, or run by nobody."""
         over = not model.is_open and self.quarter - model.born >= life
         return over or (model.id not in users and model.born < self.quarter)
@@ -418,14 +411,18 @@ class Market(mesa.Model):
         self._open_shop()
 
     def _note_volatility(self, products: list[ReleasedModel], moves: Floats) -> None:
-        """Each lab's record of price changes: a moving average of its products' mean log change."""
+        """Each lab's record of changes: a moving average of its products' mean log price change, and users forced out.
+
+        Who loses a model remembers it as a change of price, by the part of the lab's users they are.
+        """
+        weight = self.parameters.demand.withdrawal * self.parameters.switches.withdrawals
         position = [m.position for m in products]
         count = np.bincount(position, minlength=len(self.roster))
         total = np.bincount(position, moves, minlength=len(self.roster))
         for lab in self.roster:
-            if count[lab.position]:
-                mean = float(total[lab.position] / count[lab.position])
-                lab.volatility = VOLATILITY_MEMORY * lab.volatility + (1.0 - VOLATILITY_MEMORY) * mean
+            mean = float(total[lab.position] / max(1, count[lab.position]))
+            lab.volatility = VOLATILITY_MEMORY * lab.volatility + (1.0 - VOLATILITY_MEMORY) * mean
+            lab.volatility += weight * lab.forced_out
 
     def _open_shop(self) -> None:
         models = self._served()

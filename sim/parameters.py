@@ -619,9 +619,7 @@ class RegionParameters(Section):
     language: dict[Region, Fraction] = number("-", "how well models of each region speak its languages, 0-1")
     transparency: float = number("-", "preference for inspectable weights, 0-1", 0.0, 1.0)
     compute_cost: float = number("x", "cost of compute to its labs (export controls)", 0.1, 20.0)
-    banned: dict[Region, bool] = choice(
-        "true where labs of that region may not sell; their open weights can be run"
-    )
+    banned: dict[Region, bool] = choice("true where labs of that region may not sell; their open weights can be run")
     open_ceiling: float = number("OOM", "capability above which its labs may not release weights", -10.0, 1000.0)
     merger_level: float = number("0-10,000", "HHI after a merger above which harm is presumed", 0.0, 10000.0)
     merger_change: float = number("0-10,000", "change of HHI above which it is presumed", 0.0, 10000.0)

@@ -10,7 +10,7 @@ import mesa
 import numpy as np
 from numpy.typing import NDArray
 
-from sim.agents.bases import continued, inherited
+from sim.agents.bases import continued
 from sim.economics.costs import serving_cost
 from sim.economics.technology import capability, effective_compute_oom, research_drift, worth_releasing
 from sim.parameters import TIERS, LabParameters, Licence, Strategy, Tier, WorkloadType
@@ -125,6 +125,7 @@ class Lab(mesa.Agent):
         self.seat_share = 0.0
         self.free_use = 0.0  # part of the industry's free users whom it serves
         self.volatility = 0.0
+        self.forced_out = 0.0  # part of its users whose model it withdrew this quarter
         self.accounts = Accounts()
         self.models: list[ReleasedModel] = []
         self.last_release: dict[str, int] = {}
@@ -218,7 +219,7 @@ class Lab(mesa.Agent):
 
     def capability_after(self, run: float, known: float) -> float:
         """Capability (OOM) before distillation of a first model made by a run (USD) with this knowledge (OOM)."""
-        return self._hardware_oom(run * self._compute_per_usd()) + known
+        return self._hardware_oom(run * self._compute_per_usd()) + self.methods + known
 
     def begin(self, known: float, run: float, origin: str) -> None:
         """Founders come forward with what they know (OOM) and plan a first run (USD a year) of this size."""
@@ -238,7 +239,7 @@ class Lab(mesa.Agent):
         first = self.parameters.first_run
         if self.plan.last.usd == 0.0:  # of a lab of the scenario; founders of the run have made theirs
             self.plan.last = Run(first, first * self.model.trends.flop_per_usd)
-        self.knowledge = self.parameters.capability - self._hardware_oom(self.plan.last.compute)
+        self.knowledge = self.parameters.capability - self.methods - self._hardware_oom(self.plan.last.compute)
         self.seat_share = self.free_use = self.parameters.seats_initial
         opening = self.release()
         self.knowledge = min(self.knowledge, self.model.best_knowledge(self))
@@ -360,12 +361,17 @@ class Lab(mesa.Agent):
     def _compute_per_usd(self) -> float:
         """Compute that a dollar buys the lab today, over that of the reference day and place."""
         dearer = self.model.parameters.regions[self.parameters.region].compute_cost
-        return self.model.trends.flop_per_usd / dearer * exp(self.log_efficiency)
+        return self.model.trends.flop_per_usd / dearer
 
     @property
     def log_efficiency(self) -> float:
-        """Log of the compute a training dollar buys it over others elsewhere: its own methods and those taken over."""
+        """Log of what its compute is worth over others': its own methods of training and those taken over."""
         return log(self.parameters.training_efficiency) + self.learned
+
+    @property
+    def methods(self) -> float:
+        """The same in OOM of effective compute: it makes models better, not larger or dearer to serve."""
+        return self.log_efficiency / log(10.0)
 
     # ---- releases
 
@@ -389,7 +395,7 @@ class Lab(mesa.Agent):
         """
         run = self.plan.run if self.leads(tier) and self.last_release else self.plan.last
         oom = self._hardware_oom(run.compute)
-        quality, base = self._capability(oom, tier, luck), None
+        quality, base = self._capability(oom + self.methods, tier, luck), None
         if self.last_release or self.founded:  # what a lab of the scenario enters with is known
             quality, base = continued(self, quality, tier)
         oom = oom if base is None else max(oom, base.compute_oom)  # as large as its base, so as dear to serve
@@ -399,7 +405,7 @@ class Lab(mesa.Agent):
         if not worth_releasing(quality, -inf if rival is None else rival.base_capability, gain):
             return None
         policy = self.parameters.tiers[tier]
-        licence = inherited(self.model.license_release(self, tier, quality, openness), base)
+        licence = self.model.license_release(self, tier, quality, openness, base)
         return ReleasedModel(
             id=-1,
             lab=self.id,

@@ -10,11 +10,21 @@
 from __future__ import annotations
 
 import difflib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
+from sim.parameters import MODES, REGIONS, SEGMENTS, TIERS, WORKLOADS
 from sim.records import BY, EVENT_KINDS, FUNDING_COLUMNS, LENSES, MARKET_COLUMNS, Column
 
+# Keys of axes that are the same in every scenario; labs and owners are the scenario's.
+CLOSED_AXES: dict[str, tuple[str, ...]] = {
+    "openness": ("closed", "open"),
+    "tier": TIERS,
+    "region": REGIONS,
+    "segment": SEGMENTS,
+    "workload": WORKLOADS,
+    "mode": MODES,
+}
 SHARE, EVENTS, SO_FAR, FUNDING = "share", "events_so_far", "so_far", "funding"
 
 
@@ -49,8 +59,9 @@ def named(name: str) -> Named:
         lens, _, key = rest.partition(".")
         by, _, last = key.partition(".")
         if not last:
-            return Named("shares", _known("lens", lens, LENSES), "openness", _known("key", key, ("open", "closed")))
-        return Named("shares", _known("lens", lens, LENSES), _known("axis", by, BY), last)
+            by, last = "openness", key
+        found = Named("shares", _known("lens", lens, LENSES), _known("axis", by, BY), last)
+        return found if by not in CLOSED_AXES else replace(found, key=_known("key", last, CLOSED_AXES[by]))
     return Named("market", _known("measure", name, (*_numbers(MARKET_COLUMNS), SHARE, EVENTS, SO_FAR, FUNDING)))
 
 

@@ -20,7 +20,7 @@ from pydantic import BaseModel
 
 from sim.parameters import Parameters
 from sim.scenario.complaints import complain, validated
-from sim.scenario.expects import EXPECTS, Expectation, read_expectations
+from sim.scenario.expects import EXPECTS, Expectation, read_expectations, unseen
 from sim.scenario.lines import MAX_BYTES, KeyPath, TomlDocument, TomlError, parse_toml, read_toml
 from sim.scenario.schema import Described, describe, describe_key, follow, json_schema_of, nearest, shapes, step
 from sim.scenario.tree import (
@@ -165,6 +165,8 @@ def load_scenario(
     parameters = validated(tree, schema, labels, findings)
     if isinstance(parameters, Parameters):
         complain(tree, schema, labels, findings, shock_faults(parameters))
+    if isinstance(parameters, Parameters):
+        complain(tree, schema, labels, findings, unseen(said["expects"], parameters))
     if findings.problems or parameters is None:
         raise ScenarioError(_in_file_order(findings.problems, labels))
     flat = _flat(parameters)

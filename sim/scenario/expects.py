@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Literal, cast
 
+from sim.parameters import Parameters
 from sim.scenario.schema import nearest
 from sim.scenario.tree import Reader, shown
 
@@ -59,3 +60,21 @@ def _faults(row: Mapping[str, Any], named: Named) -> Iterator[tuple[str, str]]:
         yield "sign", f"expected '+' or '-', was given {shown(row['sign'])}"
     if "why" in row and not (isinstance(row["why"], str) and len(row["why"]) <= LONGEST_WHY):
         yield "why", f"expected a text of at most {LONGEST_WHY} characters"
+
+
+def unseen(expects: Iterable[Expectation], p: Parameters) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    """Path and reason of each expectation that no run of the scenario shows: a year outside it, a lab it has not."""
+    for i, x in enumerate(expects):
+        if not p.run.first_quarter < x.quarter <= p.run.until:
+            yield (
+                (EXPECTS, i, "quarter"),
+                f"{x.quarter} is not among the quarters {p.run.first_quarter} to {p.run.until}",
+            )
+        axis, _, key = x.measure.removeprefix("share.").partition(".")[2].partition(".")
+        if x.measure.startswith("share.") and axis in ("lab", "owner") and not _known_party(key, p):
+            yield (EXPECTS, i, "measure"), f"no lab or owner '{key}' in this scenario"
+
+
+def _known_party(name: str, p: Parameters) -> bool:
+    parents = {lab.parent for lab in p.labs.values()}
+    return name in p.labs or name in parents or name in ("community", "other") or name.startswith("entrant_")

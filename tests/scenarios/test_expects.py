@@ -45,6 +45,13 @@ def test_expectations_are_of_the_file_itself(tmp_path: Path) -> None:
     [
         ('{ measure = "hhj", quarter = "2030Q4", sign = "+" }', "measure", "did you mean 'hhi'?"),
         ('{ measure = "share.token.open", quarter = "2030Q4", sign = "+" }', "measure", "did you mean 'tokens'?"),
+        ('{ measure = "hhi", quarter = "2099Q4", sign = "+" }', "quarter", "not among the quarters 2023Q1 to"),
+        ('{ measure = "share.tokens.region.eur", quarter = "2030Q4", sign = "+" }', "measure", "did you mean 'eu'?"),
+        (
+            '{ measure = "share.tokens.lab.opnai", quarter = "2030Q4", sign = "+" }',
+            "measure",
+            "no lab or owner 'opnai'",
+        ),
         ('{ measure = "hhi", quarter = "2030", sign = "+" }', "quarter", "expected a quarter such as 2030Q4"),
         (
             '{ measure = "hhi", quarter = "2030Q4", sign = "up" }',

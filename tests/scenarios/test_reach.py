@@ -30,6 +30,8 @@ def test_what_is_no_number_has_no_way() -> None:
     """Kills: half a licence."""
     with pytest.raises(ReachError, match="no number"):
         along(load_scenario("giant-closes-weights"), 0.5)
+    with pytest.raises(ReachError, match="only dated changes"):
+        along(load_scenario("cost-growth-3.1x"), 0.5)
 
 
 def test_the_crossing_of_a_known_curve() -> None:
