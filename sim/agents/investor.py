@@ -78,8 +78,10 @@ class Investor(mesa.Agent):
     @property
     def margin(self) -> float:
         """Part (0-1) of the list price that it keeps of compute it sells; 0 for who sells none."""
+        if not self.has_compute:
+            return 0.0
         p = self.model.parameters
-        return p.capital.credit_margin * self.has_compute * p.switches.compute_for_equity
+        return p.capital.credit_margin * p.switches.compute_for_equity
 
     def sell_compute(self, amount: float) -> None:
         """A lab it holds has bought compute of it at a list price of USD `amount`, paid to the clouds: its margin."""

@@ -197,8 +197,8 @@ def buy_from_holders(market: Market, lab: Lab, cash: float) -> None:
     if cash <= 0.0:
         return
     stakes = lab.stakes
-    outside = (name for name in sorted(stakes) if name in market.investor and name != lab.owner)
-    sellers = {name: market.investor[name] for name in outside if market.investor[name].margin > 0.0}
+    holders = {name: market.investor[name] for name in sorted(stakes) if name in market.investor}
+    sellers = {name: investor for name, investor in holders.items() if investor.margin > 0.0 and name != lab.owner}
     if not sellers:
         return
     parts = tied_parts([stakes[name] for name in sellers], market.parameters.capital.tied_compute)
