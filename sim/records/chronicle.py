@@ -107,8 +107,9 @@ class Chronicle:
         usage, c = market.usage, market.catalogue
         names = [lab.id for lab in market.roster] + [COMMUNITY]
         known = market.journal.account
+        sells = market.parameters.switches.compute_for_equity
         backers = [
-            (investor.account, investor.parameters.pays_in_compute > 0.0)
+            (investor.account, sells and investor.parameters.pays_in_compute > 0.0)
             for investor in market.investor.values()
             if investor.parameters.kind == "corporate"
         ]

@@ -66,10 +66,8 @@ def unseen(expects: Iterable[Expectation], p: Parameters) -> Iterator[tuple[tupl
     """Path and reason of each expectation that no run of the scenario shows: a year outside it, a lab it has not."""
     for i, x in enumerate(expects):
         if not p.run.first_quarter < x.quarter <= p.run.until:
-            yield (
-                (EXPECTS, i, "quarter"),
-                f"{x.quarter} is not among the quarters {p.run.first_quarter} to {p.run.until}",
-            )
+            span = f"{p.run.first_quarter} to {p.run.until}"
+            yield (EXPECTS, i, "quarter"), f"{x.quarter} is not among the quarters {span}"
         axis, _, key = x.measure.removeprefix("share.").partition(".")[2].partition(".")
         if x.measure.startswith("share.") and axis in ("lab", "owner") and not _known_party(key, p):
             yield (EXPECTS, i, "measure"), f"no lab or owner '{key}' in this scenario"

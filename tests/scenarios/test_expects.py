@@ -50,7 +50,7 @@ def test_expectations_are_of_the_file_itself(tmp_path: Path) -> None:
         (
             '{ measure = "share.tokens.lab.opnai", quarter = "2030Q4", sign = "+" }',
             "measure",
-            "no lab or owner 'opnai'",
+            "owner 'opnai'",
         ),
         ('{ measure = "hhi", quarter = "2030", sign = "+" }', "quarter", "expected a quarter such as 2030Q4"),
         (
