@@ -311,7 +311,7 @@ def _steps(
         quarter, mine = str(row["quarter"]), row["lab"] == lab
         numbers = numbers_of(row.get("numbers"))
         if row["kind"] == "release" and quarter in rows.index:
-            numbers = _on_offer(rows.loc[quarter]) | numbers
+            numbers |= _on_offer(rows.loc[quarter])
         what = _what(WHAT if mine else AS_BUYER, row, names)
         cause, other = str(row["cause"] or ""), str(row["counterparty"] if mine else row["lab"])
         before, after = _around(quarter, states)
@@ -476,7 +476,15 @@ UNITS: tuple[tuple[str, str], ...] = (
     ("_multiple", "{short} x"),
     *((ending, "{percent}") for ending in ("_share", "_fraction", "_probability", "_stake", "_rate", "_percent_0_1")),
 )
-SPELLED = {"usd": "", "hhi": "HHI", "api": "API", "oom": "", "ev": "expected value", "cr3": "CR3"}
+SPELLED = {
+    "harm": "harm to rivals",
+    "usd": "",
+    "hhi": "HHI",
+    "api": "API",
+    "oom": "",
+    "ev": "expected value",
+    "cr3": "CR3",
+}
 
 
 def value_text(name: str, value: Number) -> str:

@@ -91,7 +91,8 @@ def timeline(result: Run) -> Figure:
         f"Bars: labs from entry to exit, {result.quarters[0]} to {result.quarters[-1]}, coloured by strategy; grey "
         "names: owned by a parent or a state" + ("" if len(events) else "; no events in this seed"),
         f"{left_out(everybody, shown)}Entries, pivots and shocks stand at the start of their quarter, all else at its "
-        f"end; {_founding_words(events, everybody, result.quarters)}shocks are dated by the scenario. Another seed "
+        f"end; {_founding_words(events, everybody, result.quarters)}shocks are dated by the scenario, or a lab's "
+        "incidents. Another seed "
         "gives another history.",
     )
     ends = _exit_words(shown, events, names)

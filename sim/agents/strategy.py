@@ -238,7 +238,10 @@ def why_stop(held: str, choice: Choice) -> str:
             f"its best strategy, {best.strategy}, was worth {dollars(best.value)} a year, less than the "
             f"{dollars(choice.inertia)} that a change must bring"
         )
-    return f"its best strategy, {best.strategy}, was worth no more than {dollars(best.value)} a year"
+    return (
+        f"it chose so at a chance of {choice.chance:.0%}: its best strategy, {best.strategy}, was worth "
+        f"{dollars(best.value)} a year"
+    )
 
 
 def say_turn(market: Market, lab: Lab, held: str, choice: Choice) -> None:

@@ -73,9 +73,9 @@ def say_blocked(market: Market, offer: Offer, region: str, found: Review, rules:
     level, share = found.after > rules.merger_level, found.share > rules.merger_share
     crossed = [f"HHI above {rules.merger_level:,.0f}"] * level + [f"joint share above {rules.merger_share:.0%}"] * share
     said = (
-        f"{region}: HHI {found.before:,.0f} -> {found.after:,.0f}, joint share {found.share:.0%}; presumed harmful: "
-        f"{' and '.join(crossed)} with a rise of {found.change:,.0f} above {rules.merger_change:,.0f}; "
-        f"{offer.buyer.id} had offered {dollars(offer.price)}"
+        f"region {region}: HHI {found.before:,.0f} -> {found.after:,.0f}, joint share {found.share:.0%}; "
+        f"presumed harmful: {' and '.join(crossed)} with a rise of {found.change:,.0f} above "
+        f"{rules.merger_change:,.0f}; {offer.buyer.id} had offered {dollars(offer.price)}"
     )
     numbers = {
         "hhi_before": found.before,

@@ -107,7 +107,8 @@ class Chronicle:
         usage, c = market.usage, market.catalogue
         names = [lab.id for lab in market.roster] + [COMMUNITY]
         known = market.journal.account
-        sells = market.parameters.switches.compute_for_equity
+        p = market.parameters
+        sells = p.switches.compute_for_equity and p.capital.tied_compute > 0.0
         backers = [
             (investor.account, sells and investor.parameters.pays_in_compute > 0.0)
             for investor in market.investor.values()

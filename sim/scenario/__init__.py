@@ -223,7 +223,11 @@ def diff(a: Scenario, b: Scenario) -> list[tuple[str, Any, Any]]:
     """Keys whose values differ between two scenarios, with both values; None where a scenario lacks the key."""
     left, right = _flat(a.parameters), _flat(b.parameters)
     keys = [*left, *(key for key in right if key not in left)]
-    return [(key, left.get(key), right.get(key)) for key in keys if left.get(key) != right.get(key)]
+    rows = {key.partition(".")[0] for key in keys if "." in key}
+    changed = [
+        key for key in keys if left.get(key) != right.get(key) and key not in rows
+    ]  # no rows beside rows: no change
+    return [(key, left.get(key), right.get(key)) for key in changed]
 
 
 def json_schema(schema: type[BaseModel] = Parameters) -> dict[str, Any]:

@@ -35,6 +35,9 @@ def read_expectations(raw: object, reader: Reader, named: Named) -> tuple[Expect
         return ()
     rows = cast(list[Mapping[str, Any]], raw)
     faults = [(i, key, reason) for i, row in enumerate(rows) for key, reason in _faults(row, named)]
+    for i, row in enumerate(rows):
+        for key in row:
+            reader.findings.places[EXPECTS, i, key] = (reader.file, reader.line((EXPECTS, i, key)))
     for i, key, reason in faults:
         reader.fail((EXPECTS, i, key), reason)
     return () if faults else tuple(Expectation(**row) for row in rows)

@@ -30,7 +30,7 @@ def compute_per_usd(market: Market) -> dict[str, float]:
 
 
 def test_a_breakthrough_is_one_labs_unless_methods_spread(baseline: Scenario) -> None:
-    """Without diffusion its runs buy four times the compute and nobody else's change; with it others follow.
+    """Without diffusion its runs are worth four times as much and nobody else's change; with it others follow.
 
     Kills: an efficiency of everybody, one that moves no run, methods that spread from the past or to the leader.
     """
@@ -38,8 +38,9 @@ def test_a_breakthrough_is_one_labs_unless_methods_spread(baseline: Scenario) ->
     alone = steps(Market(altered(baseline, off("efficiency_diffusion"), breakthrough), 1, 100, "2025Q4"), 3)
     spread = steps(Market(altered(baseline, breakthrough), 1, 100, "2025Q4"), 3)
     before, own, shared = (compute_per_usd(market) for market in (quiet, alone, spread))
-    assert own["zhipu"] > 1.5 * before["zhipu"]  # the run in progress began before
-    assert {name: own[name] for name in own if name != "zhipu"} == {n: before[n] for n in before if n != "zhipu"}
+    assert own == before, "better methods make models better, not larger and dearer to serve"
+    assert {lab.id for lab in alone.roster if lab.methods} == {"zhipu"}
+    assert alone.lab["zhipu"].methods == pytest.approx(math.log10(4.0))
     speed = baseline.parameters.technology.efficiency_diffusion
     follower = math.log(4.0) * -math.expm1(-speed / 4.0)
     assert spread.lab["mistral"].log_efficiency == pytest.approx(follower)
@@ -51,7 +52,7 @@ def test_founders_know_what_has_spread(baseline: Scenario) -> None:
     """Who enters later has taken methods over too. Kills: diffusion among those at work only."""
     market = steps(Market(altered(baseline, breakthrough), 1, 100, "2025Q4"), 8)
     levels = np.array([lab.log_efficiency for lab in market.roster if lab.id != "zhipu"])
-    assert levels.min() == levels.max() > 0.5
+    assert levels.min() == levels.max() > 0.3
 
 
 def test_training_goes_on_until_a_release_is_worth_it(baseline: Scenario) -> None:
