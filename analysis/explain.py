@@ -627,7 +627,9 @@ def ending_text(told: Story) -> str:
         f"{_called(holder, told)} {dollars(usd)} ({100 * ending.stakes[holder]:.1f} %)"
         for holder, usd in ending.proceeds_usd.items()
     ]
-    return f"{text} Of {dollars(whole)} the shareholders got: {', '.join(paid)}."
+    own = whole - ending.amount_usd if ending.kind == "acquihire" else 0.0
+    of = f"{dollars(whole)} (the fee and {dollars(own)} of the lab's own)" if own > 0.01 * whole else dollars(whole)
+    return f"{text} Of {of} the shareholders got: {', '.join(paid)}."
 
 
 def _holders(told: Story) -> str:

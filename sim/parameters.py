@@ -687,7 +687,7 @@ class LabParameters(Section):
     first_run: float = number("USD", "final-run cost of its first flagship", 1e3, 1e11)
     serving_efficiency: float = number("x", "serving cost of others over its own, all else equal", 0.05, 20.0)
     training_efficiency: float = number(
-        "x", "compute that a training dollar buys it over others, by its own methods", 0.05, 20.0, default=1.0
+        "x", "what its training compute is worth over others', by its own methods", 0.05, 20.0, default=1.0
     )
     brand: float = number("logit", "brand on entry", -10.0, 10.0)
     safety: float = number("-", "safety record, 0-1", 0.0, 1.0)
