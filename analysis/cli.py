@@ -866,3 +866,7 @@ def _one_line(error: Exception) -> str:
     if isinstance(error, OSError):
         return f"{error.filename}: {error.strerror}" if error.filename and error.strerror else text
     return f"unexpected {type(error).__name__}: {text} (set {TRACE}=1 to see where)"
+
+
+if __name__ == "__main__":
+    main()
