@@ -43,6 +43,7 @@ WORLD: dict[str, Edit] = {
     "exogenous_rounds": DATED,
     "giving_up": RESTLESS,
     "withdrawals": put("technology", closed_life=2),
+    "retirement": put("technology", closed_life=2),
     "trade_debt": both(put_each("labs", cash=1.0), off("giving_up", "acquihires", "mergers", "affordability")),
     "herd": put("capital", herd=0.5),
     "merger_review": both(

@@ -72,6 +72,11 @@ def test_a_fault_names_line_key_and_reason(tmp_path: Path, row: str, key: str, r
     assert reason in problem.reason
 
 
+def test_a_run_cut_short_is_no_fault_of_the_file() -> None:
+    """Kills: `--until` that makes every shipped scenario invalid."""
+    assert load_scenario("talent-war", {"run.until": "2023Q4"}).expects == load_scenario("talent-war").expects
+
+
 def test_expects_must_be_rows(tmp_path: Path) -> None:
     """Kills: a crash on what is no list of tables."""
     for wrong in ("expects = 3\n", 'expects = ["hhi"]\n'):
