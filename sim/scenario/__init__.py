@@ -165,9 +165,7 @@ def load_scenario(
     parameters = validated(tree, schema, labels, findings)
     if isinstance(parameters, Parameters):
         complain(tree, schema, labels, findings, shock_faults(parameters))
-    if isinstance(parameters, Parameters) and "run.until" not in (
-        overrides or {}
-    ):  # a short look is no fault of a file
+    if isinstance(parameters, Parameters):
         complain(tree, schema, labels, findings, unseen(said["expects"], parameters))
     if findings.problems or parameters is None:
         raise ScenarioError(_in_file_order(findings.problems, labels))

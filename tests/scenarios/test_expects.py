@@ -45,7 +45,7 @@ def test_expectations_are_of_the_file_itself(tmp_path: Path) -> None:
     [
         ('{ measure = "hhj", quarter = "2030Q4", sign = "+" }', "measure", "did you mean 'hhi'?"),
         ('{ measure = "share.token.open", quarter = "2030Q4", sign = "+" }', "measure", "did you mean 'tokens'?"),
-        ('{ measure = "hhi", quarter = "2099Q4", sign = "+" }', "quarter", "not among the quarters 2023Q1 to"),
+        ('{ measure = "hhi", quarter = "2022Q4", sign = "+" }', "quarter", "not after the first quarter, 2023Q1"),
         ('{ measure = "share.tokens.region.eur", quarter = "2030Q4", sign = "+" }', "measure", "did you mean 'eu'?"),
         (
             '{ measure = "share.tokens.lab.opnai", quarter = "2030Q4", sign = "+" }',
