@@ -33,14 +33,13 @@ from analysis.paired import (
 )
 from sim import __version__
 from sim.records import COLUMNS, EVENT_KINDS, LENSES, QUARTER_COLUMN, Column
-from sim.records.names import named
+from sim.records.names import EVENTS, FUNDING, SHARE, SO_FAR, named
 from sim.runs.folder import MANIFEST, FolderError, arrow_schema, read_manifest, write_atomic, write_json, write_parquet
 from sim.runs.results import TABLES, Run, open_run
 
 KIND = "moatsim comparison"
 NAME = "compare"  # of the files: compare.parquet, .csv, .json, .png, .svg
 SUFFIXES = (".parquet", ".csv", ".json", ".png", ".svg")
-SHARE, EVENTS = "share", "events_so_far"
 POPULATION = "all"
 CHECKS = ("identity_residual_usd", "identity_gate_usd")  # rounding of the accounts, no measure of the market
 YEAR_ENDS = ("2026Q4", "2028Q4")  # shown beside the last quarter
@@ -179,7 +178,7 @@ def known_measures(names: Iterable[str]) -> tuple[str, ...]:
 
 def _has(result: Run, measure: Measure) -> bool:
     """Whether a run holds the measure; an earlier version may not have recorded it."""
-    if measure.measure in (EVENTS, "funding", "so_far"):
+    if measure.measure in (EVENTS, FUNDING, SO_FAR):
         return True
     return measure.lens in result.cube.lenses if measure.lens else measure.measure in result.table("market").columns
 

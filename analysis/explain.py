@@ -19,10 +19,10 @@ from typing import Any
 import pandas as pd
 import pyarrow.parquet as pq
 
-from analysis.reading import dollars
 from sim.quarters import quarter_label, quarter_number
 from sim.records import COLUMNS
 from sim.runs.folder import RESOLVED, FolderError, read_manifest
+from sim.words import dollars
 
 Number = float | str | bool | None
 Numbers = dict[str, Number]
@@ -502,7 +502,7 @@ def value_text(name: str, value: Number) -> str:
         return "no limit" if value > 0 else "unknown"
     value = 0.0 if abs(value) < 5e-4 and "usd" not in name else value
     return form.format(
-        usd=dollars(value) if value >= 0 else f"-{dollars(-value)}",
+        usd=dollars(value),
         short=f"{round(value, 1) + 0.0:,.1f}" if abs(value) < 100 else f"{value:,.0f}",
         points=f"{value:+,.0f}",
         percent=f"{100 * value:.1f} %",

@@ -92,8 +92,7 @@ def timeline(result: Run) -> Figure:
         "names: owned by a parent or a state" + ("" if len(events) else "; no events in this seed"),
         f"{left_out(everybody, shown)}Entries, pivots and shocks stand at the start of their quarter, all else at its "
         f"end; {_founding_words(events, everybody, result.quarters)}shocks are dated by the scenario, or a lab's "
-        "incidents. Another seed "
-        "gives another history.",
+        "incidents. Another seed gives another history.",
     )
     ends = _exit_words(shown, events, names)
     finish_page(figure, words, caption(result, seed), left=0.165, right=_right_edge(shown, ends, x, 0.165))

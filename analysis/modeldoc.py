@@ -13,6 +13,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from analysis import pages
+from analysis.pages import MARKED
 from sim.journal import PURPOSES
 from sim.parameters import Parameters
 from sim.records import COLUMNS, REPLICATION_COLUMN, Column
@@ -20,7 +22,6 @@ from sim.scenario import Scenario, load_scenario
 from sim.scenario.schema import Described, describe
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "model.md"
-MARKED = re.compile(r"(<!-- generated: (?P<name>[\w ]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 # How a name in a keyed table is written: by the table it stands in.
 PLACEHOLDERS = {
@@ -144,8 +145,7 @@ def tables(scenario: Scenario) -> dict[str, str]:
 
 def rendered(page: str, scenario: Scenario) -> str:
     """The page with every marked part written anew. Raises KeyError for a marker of an unknown part."""
-    parts = tables(scenario)
-    return MARKED.sub(lambda found: f"{found[1]}{parts[found['name']]}{found[3]}", page)
+    return pages.rendered(page, tables(scenario))
 
 
 def rows(page: str, part: str) -> Iterator[str]:

@@ -2,6 +2,16 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
+
+MARKED = re.compile(r"(<!-- generated: (?P<name>[\w ]+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+
+def rendered(page: str, parts: Mapping[str, str]) -> str:
+    """The page with every marked part written anew. Raises KeyError for a marker of an unknown part."""
+    return MARKED.sub(lambda found: f"{found[1]}{parts[found['name']]}{found[3]}", page)
+
 
 def placed(text: str, page: str, marks: tuple[str, str], refusal: type[ValueError]) -> str:
     """The page with `text` between its two marks, spaced as the text brings it. Raises `refusal` when it has none."""

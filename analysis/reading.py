@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import PercentFormatter
 
 from analysis.canvas import Floats
-from sim import __version__
+from sim import __version__, words
 from sim.runs.results import Run
 
 
@@ -76,11 +76,8 @@ def percent(share: float) -> str:
 
 
 def dollars(value: float, _position: object = None) -> str:
-    """US dollars as an axis prints them."""
-    for size, unit in ((1e12, "tn"), (1e9, "bn"), (1e6, "m"), (1e3, "k")):
-        if abs(value) >= 0.9995 * size:
-            return f"${value / size:,.3g} {unit}"
-    return f"${value:,.3g}"
+    """US dollars in words; an axis gives the position as well."""
+    return words.dollars(value)
 
 
 def percent_axis(axes: Axes) -> None:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import math
-import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis import score
+from analysis.pages import rendered
 from analysis.plots import draw_all
 from sim.quarters import quarter_label, quarter_number
 from sim.runs import run
@@ -27,7 +27,6 @@ Floats = NDArray[np.float64]
 ROOT = Path(__file__).resolve().parent.parent
 PAGE, IMAGES = ROOT / "README.md", ROOT / "docs" / "img"
 FIGURES = ("market_share_by_lab", "lenses", "timeline")
-MARKED = re.compile(r"(<!-- generated: (?P<name>\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 SEEDS, SCORED_SEEDS = 20, 50
 LARGE = 0.05  # share from which an owner is named
 EARLY = "2024Q4"
@@ -177,11 +176,6 @@ def findings(result: Run) -> str:
 def scored(result: Run) -> str:
     """The score table and what it was made from."""
     return f"{score.markdown(score.score(result))} Seeds {result.seeds[0]}-{result.seeds[-1]}.\n"
-
-
-def rendered(page: str, parts: dict[str, str]) -> str:
-    """The page with every marked part written anew. Raises KeyError for a marker of an unknown part."""
-    return MARKED.sub(lambda found: f"{found[1]}{parts[found['name']]}{found[3]}", page)
 
 
 def save_figures(result: Run, folder: Path) -> None:

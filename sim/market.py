@@ -267,6 +267,11 @@ class Market(mesa.Model):
             lab.target_run = target_run(self, lab, lab.strategy)
             lab.make_plan()
             lab.train()
+        self._share_knowledge(working)
+
+    def _share_knowledge(self, working: list[Lab]) -> None:
+        """People move, knowledge is made, absorbed and leaks, methods spread; open releases and users add to what is
+        public."""
         t, s = self.parameters.technology, self.parameters.switches
         if s.staff_moves:
             move_staff(self, working)

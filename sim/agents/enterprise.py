@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 import mesa
 
-from sim.choice import CONFIDENTIAL, LARGE_SEGMENTS, UNAVAILABLE, Conditions, nest_parameter
+from sim.choice import CONFIDENTIAL, LARGE_SEGMENTS, UNAVAILABLE, Conditions, integrator_helps, nest_parameter
 from sim.economics.commons import supplemented
-from sim.economics.costs import integrator_engaged, scale_of_fixed_cost, self_hosted_cost
+from sim.economics.costs import scale_of_fixed_cost, self_hosted_cost
 from sim.economics.demand import cost_disutility
 from sim.markets.menu import API, EDGE, HOSTED, PRIVATE, SELF, Menu
 from sim.parameters import MODES, REGIONS, WORKLOADS, ModeParameters, RegionParameters, SegmentParameters
@@ -204,10 +204,7 @@ class Enterprise(mesa.Agent):
 
     def _integrator(self, seen: Conditions) -> bool:
         """Whether it has an integrator run its weights."""
-        p = self.model.parameters
-        staff, d = p.hosting.operations_staff * (1.0 + seen.premium), p.demand
-        cheaper = integrator_engaged(staff, p.hosting.infrastructure, d.integrator_relief, d.integrator_fee)
-        return p.switches.integrators and bool(cheaper)
+        return integrator_helps(self.model.parameters, seen.premium)
 
     def _missing(self, seen: Conditions) -> float:
         """Talent that is missing after diffusion and an integrator's help, 0-1."""

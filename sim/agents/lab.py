@@ -92,6 +92,12 @@ class Accounts:
         return sum(self.cost.values())
 
     @property
+    def cover(self) -> float:
+        """Part of cost that revenue covered; 0 where nothing was spent."""
+        cost = self.total_cost
+        return self.total_revenue / cost if cost > 0.0 else 0.0
+
+    @property
     def burn(self) -> float:
         """Cost less revenue, USD a quarter; positive when the lab loses money."""
         return self.total_cost - self.total_revenue

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from sim.agents.bases import continued
 from sim.agents.lab import Lab, Sale
 from sim.economics.costs import seat_serving_cost
-from sim.economics.strategy import chance_within, choice_chances, gap_at_run_share, giving_up_hazard
+from sim.economics.strategy import chance_within, choice_chances, drawn_from, gap_at_run_share, giving_up_hazard
 from sim.parameters import STRATEGIES, WORKLOADS, Strategy, WorkloadType
 from sim.quarters import DT, QUARTERS_PER_YEAR
 from sim.words import dollars
@@ -184,19 +184,16 @@ def choose_strategy(market: Market, lab: Lab) -> Choice:
     if not np.isfinite(options).any():
         return Choice(lab.strategy, seen, inertia, 1.0)
     chances = choice_chances(options, s.intensity)
-    drawn = int(np.searchsorted(np.cumsum(chances), lab.fortune("strategy"), side="right"))
-    drawn = min(drawn, len(STRATEGIES))
+    drawn = drawn_from(np.cumsum(chances), lab.fortune("strategy"))
     return Choice((*STRATEGIES, STOP)[drawn], seen, inertia, float(chances[drawn]))
 
 
 def gives_up(market: Market, lab: Lab) -> float:
     """Hazard per year with which the founders of an independent lab look for a buyer."""
     s, a = market.parameters.strategy, lab.accounts
-    if lab.backed or not market.parameters.switches.giving_up or (cost := a.total_cost) <= 0.0:
+    if lab.backed or not market.parameters.switches.giving_up or a.total_cost <= 0.0:
         return 0.0
-    return giving_up_hazard(
-        market.outlook.run_share(lab), a.total_revenue / cost, s.giving_up_rate, s.lost_race, s.safe_cover
-    )
+    return giving_up_hazard(market.outlook.run_share(lab), a.cover, s.giving_up_rate, s.lost_race, s.safe_cover)
 
 
 def gives_up_now(market: Market, lab: Lab) -> bool:
@@ -272,8 +269,8 @@ def said_niche(market: Market, lab: Lab, chosen: str) -> str:
 
 def give_up(market: Market, lab: Lab) -> None:
     """The founders look for a buyer, and say what they saw."""
-    share, a = market.outlook.run_share(lab), lab.accounts
-    cover, chance = a.total_revenue / a.total_cost, chance_within(gives_up(market, lab), DT)
+    share, cover = market.outlook.run_share(lab), lab.accounts.cover
+    chance = chance_within(gives_up(market, lab), DT)
     why = f"founders saw {share:.0%} of the price of the race within reach, {cover:.0%} of last quarter's cost earned"
     lab.sale = Sale(market.quarter, why)
     said = f"{lab.strategy} -> stop: {why}; giving up in such a quarter has a chance of {chance:.0%}"

@@ -51,6 +51,12 @@ def choice_chances(values: ArrayLike, intensity: float) -> FloatArray:
     return np.asarray(weight / weight.sum())
 
 
+def drawn_from(edges: ArrayLike, luck: float) -> int:
+    """Position of the option that a uniform draw (0-1) falls on, by inverse CDF; ``edges``: cumulated chances."""
+    reached = np.asarray(edges)
+    return min(int(np.searchsorted(reached, luck, side="right")), reached.size - 1)
+
+
 def giving_up_hazard(run_share: float, cover: float, per_year: float, lost_race: float, safe_cover: float) -> float:
     """Hazard per year that founders who still have cash look for a buyer: h (1 - f / lost race)+ (1 - safe x cover)+.
 

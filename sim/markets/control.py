@@ -292,7 +292,7 @@ def conclude(market: Market, offer: Offer) -> None:
         "debt_usd": market.journal.debt(lab.account),
         "runway_quarters": lab.runway_quarters(),
         "run_share_of_race": market.outlook.run_share(lab),
-        "revenue_over_cost": revenue_over_cost(lab),
+        "revenue_over_cost": lab.accounts.cover,
         "quarters_in_distress": float(lab.distressed),
     }
     why = why_sold(lab)
@@ -342,24 +342,15 @@ def close_unsold(market: Market) -> None:
     patience, safe = market.parameters.control.patience, market.parameters.strategy.safe_cover
     for lab in on_offer(market):
         lab.unsold += 1
-        if closes_down(lab.unsold, patience, revenue_over_cost(lab), safe):
+        if closes_down(lab.unsold, patience, lab.accounts.cover, safe):
             close_down(market, lab)
-
-
-def revenue_over_cost(lab: Lab) -> float:
-    """Part of last quarter's cost that revenue covered; 0 where nothing was spent."""
-    a = lab.accounts
-    return a.total_revenue / a.total_cost if a.total_cost > 0.0 else 0.0
 
 
 def close_down(market: Market, lab: Lab) -> None:
     """A lab that nobody buys winds down while its creditors can still be paid, and says why."""
-    burn, waited, why = lab.accounts.burn * QUARTERS_PER_YEAR, lab.unsold, why_sold(lab)
-    debt, cash, cover = (
-        market.journal.debt(lab.account),
-        float(market.journal.cash[lab.account]),
-        revenue_over_cost(lab),
-    )
+    burn, cover = lab.accounts.burn * QUARTERS_PER_YEAR, lab.accounts.cover
+    debt, cash = market.journal.debt(lab.account), float(market.journal.cash[lab.account])
+    waited, why = lab.unsold, why_sold(lab)
     market.exits_and_rescues += market.subscale(lab)
     recovered, left = wind_down(market, lab)
     said = (

@@ -9,7 +9,7 @@ import numpy as np
 
 from sim.agents.bases import continued
 from sim.agents.lab import UNKNOWN_DATE, Lab
-from sim.economics.strategy import chance_within
+from sim.economics.strategy import chance_within, drawn_from
 from sim.parameters import Creed, LabParameters, Parameters, Region, TierPolicy
 from sim.quarters import DT
 from sim.streams import Streams
@@ -30,7 +30,7 @@ def places(p: Parameters, streams: Streams) -> dict[str, LabParameters]:
     edges = np.cumsum([f.regions[name] for name in regions])
     found = {}
     for i, (where, creed) in enumerate(draws.tolist(), 1):
-        region = regions[min(int(np.searchsorted(edges, where, side="right")), len(regions) - 1)]
+        region = regions[drawn_from(edges, where)]
         found[f"{PLACE}{i:02d}"] = _place(p, i, region, "open" if creed < f.open_creed else "closed")
     return found
 
@@ -111,7 +111,7 @@ def _origin(market: Market, lab: Lab, luck: float) -> Lab | None:
     if whole <= 0.0:
         return None
     edges = np.cumsum([x.staff_spending for x in kin]) / whole
-    return kin[min(int(np.searchsorted(edges, luck, side="right")), len(kin) - 1)]
+    return kin[drawn_from(edges, luck)]
 
 
 def propose(market: Market, lab: Lab, origin: Lab | None) -> None:

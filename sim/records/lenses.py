@@ -140,7 +140,7 @@ def flow_totals(usage: Usage, stick: Yardstick, of_model: dict[str, Ints]) -> di
         "api_spend": usage.api_spend,
         "total_spend": usage.spend,
         "tokens": usage.tokens,
-        "deployments": np.where(usage.production, usage.weight, 0.0),
+        "deployments": usage.working,
     }
     strata, models = stick.counted.shape[1], of_model["lab"].size
     stratum = stick.stratum.take(usage.enterprise)

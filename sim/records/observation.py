@@ -133,7 +133,7 @@ def _technology(market: Market) -> dict[str, Any]:
 def _open_by_work(market: Market, opened: Rows) -> dict[str, float]:
     """Open part of the deployments of each type of work; nan where there are none. `opened`: usage of open weights."""
     usage, kinds = market.usage, len(WORKLOADS)
-    weight = np.where(usage.production, usage.weight, 0.0)
+    weight = usage.working
     every = np.bincount(usage.kind, weight, kinds)
     of_open = np.bincount(usage.kind[opened], weight[opened], kinds)
     part = np.where(every > 0.0, of_open, np.nan) / np.where(every > 0.0, every, 1.0)
@@ -186,7 +186,7 @@ def _spending(market: Market) -> dict[str, Any]:
 
 def _buyers(market: Market) -> dict[str, Any]:
     usage, w = market.usage, market.population.workloads
-    deployed = np.where(usage.production, usage.weight, 0.0)
+    deployed = usage.working
     own = (usage.mode == SELF) | (usage.mode == EDGE)
     using = np.zeros(market.population.enterprises.count, bool)
     using[usage.enterprise] = True

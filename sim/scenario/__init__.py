@@ -164,9 +164,8 @@ def load_scenario(
     labels = [file.label for file in files]
     parameters = validated(tree, schema, labels, findings)
     if isinstance(parameters, Parameters):
-        complain(tree, schema, labels, findings, shock_faults(parameters))
-    if isinstance(parameters, Parameters):
-        complain(tree, schema, labels, findings, unseen(said["expects"], parameters))
+        faults = [*shock_faults(parameters), *unseen(said["expects"], parameters)]
+        complain(tree, schema, labels, findings, faults)
     if findings.problems or parameters is None:
         raise ScenarioError(_in_file_order(findings.problems, labels))
     flat = _flat(parameters)
@@ -223,10 +222,8 @@ def diff(a: Scenario, b: Scenario) -> list[tuple[str, Any, Any]]:
     """Keys whose values differ between two scenarios, with both values; None where a scenario lacks the key."""
     left, right = _flat(a.parameters), _flat(b.parameters)
     keys = [*left, *(key for key in right if key not in left)]
-    rows = {key.partition(".")[0] for key in keys if "." in key}
-    changed = [
-        key for key in keys if left.get(key) != right.get(key) and key not in rows
-    ]  # no rows beside rows: no change
+    rows = {key.partition(".")[0] for key in keys if "." in key}  # of which the other side may have none
+    changed = [key for key in keys if left.get(key) != right.get(key) and key not in rows]
     return [(key, left.get(key), right.get(key)) for key in changed]
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from analysis import readme, score
+from analysis import pages, readme, score
 from sim import load_scenario
 from sim.records import BY, LENSES, POPULATIONS
 
@@ -62,7 +62,7 @@ def test_links_lead_somewhere(page):
 
 def score_rows() -> list[tuple[str, bool]]:
     """(target, in its band) of the score table, in order."""
-    table = next(found[0] for found in readme.MARKED.finditer(README) if found["name"] == "score")
+    table = next(found[0] for found in pages.MARKED.finditer(README) if found["name"] == "score")
     found = re.findall(r"^\| (\w+\.\w+) \| .* \| (yes|\*\*no\*\*) \| ", table, re.MULTILINE)
     return [(name, answer == "yes") for name, answer in found]
 
@@ -84,7 +84,7 @@ def test_every_miss_is_talked_about_and_nothing_else():
 
 def test_every_part_that_the_tool_writes_is_there():
     """Kills: a mark that was edited away, so that `make readme` leaves old numbers standing."""
-    parts = {found["name"]: found[0] for found in readme.MARKED.finditer(README)}
+    parts = {found["name"]: found[0] for found in pages.MARKED.finditer(README)}
     assert set(parts) == {"findings", "score"}
     assert len(re.findall(r"^- \*\*", parts["findings"], re.MULTILINE)) == 6
     assert all((ROOT / "docs" / "img" / f"{name}.png").exists() for name in readme.FIGURES)

@@ -13,6 +13,7 @@ from sim.economics.strategy import (
     choice_chances,
     closes_down,
     contest_share,
+    drawn_from,
     gap_at_run_share,
     giving_up_hazard,
 )
@@ -133,3 +134,9 @@ def test_patience_ends_after_so_many_quarters_unless_sales_carry() -> None:
     assert [closes_down(n, 4, 0.1, 4.0) for n in range(3, 6)] == [False, True, True]
     assert closes_down(4, 4, 0.249, 4.0) and not closes_down(10_000, 4, 0.25, 4.0)
     assert not closes_down(10_000, 4, 0.3, 4.0)
+
+
+def test_a_draw_falls_on_its_option() -> None:
+    """Edges belong to the next option, rounding below 1 to the last. Kills: the wrong side, a position past the end."""
+    edges = [0.25, 0.25, 0.75, 1.0 - 1e-12]
+    assert [drawn_from(edges, luck) for luck in (0.0, 0.24, 0.25, 0.5, 0.75, 1.0 - 1e-13)] == [0, 0, 2, 2, 3, 3]
