@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from sim.agents.lab import FASTEST_GROWTH, Lab
 from sim.economics.strategy import attraction, contest_share
-from sim.economics.valuation import compute_return, option_value, revenue_multiple
+from sim.economics.valuation import compute_return, option_value, revenue_multiple, standing
 from sim.markets.menu import API
 from sim.parameters import REGIONS, TIERS, WORKLOADS, Licence, Parameters, Tier
 from sim.quarters import QUARTERS_PER_YEAR
@@ -35,6 +35,7 @@ class Outlook:
     what is on sale, by tier and openness; `own_pull` the same by lab (position, tier, openness).
     """
 
+    quarter: int
     best: float
     race: float
     leading_run: float
@@ -63,6 +64,7 @@ class Outlook:
         revenue, growth = sum(lab.revenue_rate for lab in market.roster), _growth(market)
         own_pull, own_margin = _pulls(market, best, reach), _margins(market)
         return cls(
+            quarter=market.quarter,
             best=best,
             race=min(trend, leading) if leading > 0.0 else trend,
             leading_run=leading,
@@ -106,7 +108,14 @@ class Outlook:
         `added` is the part of the price of the race that new money would let it run on top of what it runs.
         """
         worth = _multiple(lab.growth(self.growth), parameters) * lab.revenue_rate
-        return worth + self.option(self.gap(lab), self.run_share(lab) + added, parameters)
+        option = self.option(self.gap(lab), self.run_share(lab) + added, parameters)
+        return worth + option * self.belief(lab, parameters)
+
+    def belief(self, lab: Lab, parameters: Parameters) -> float:
+        """What the founders' name makes of the option on a lab: 1 without successes before, or with a long record."""
+        c, years = parameters.capital, max(0, self.quarter - lab.entry) / QUARTERS_PER_YEAR
+        weight = c.standing * parameters.switches.standing
+        return math.exp(standing(lab.parameters.founders_successes, weight, years, c.standing_life))
 
     def next_round(self, lab: Lab, parameters: Parameters) -> float:
         """Money, USD a year, that a private lab counts on raising on usual terms; none after a round that failed."""

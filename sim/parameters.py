@@ -142,6 +142,7 @@ class Switches(Section):
     compute_for_equity: bool = choice("corporates pay in compute and sell compute to labs they hold; off: neither")
     conviction: bool = choice("investors' theses tilt what labs are worth to them")
     herd: bool = choice("investors follow each other's demand for a lab")
+    standing: bool = choice("founders who built great companies before are believed in until their lab has its record")
     mood: bool = choice("investors' mood follows the industry's growth")
     strategy_choice: bool = choice("labs choose whether to race, follow, specialise, serve or stop")
     specialities: bool = choice("specialists' models are better at one type of work")
@@ -420,6 +421,8 @@ class Capital(Section):
     option_run_elasticity: float = number(
         "-", "elasticity of that option to its run over the price of keeping up", 0.0, 2.0
     )
+    standing: float = number("log", "tilt of the option on the race for each great company founded before", 0.0, 3.0)
+    standing_life: float = number("years", "mean time in which a lab's own record takes that tilt's place", 0.1, 100.0)
     conviction: float = number("log", "tilt of value when thesis and creed agree and nothing is hedged", 0.0, 3.0)
     abroad: float = number("log", "discount of a lab in a fully distrusted region", 0.0, 10.0)
     home: float = number("log", "premium of a lab at home to a sovereign fund", 0.0, 5.0)
@@ -699,6 +702,9 @@ class LabParameters(Section):
     services_rate: float = number("-", "services sold per USD its users spend running its open weights", 0.0, 20.0)
     private_deployment: bool = choice("closed weights available in a private cloud")
     transfer_cap: float = number("x", "its parent's or state's cap over the common one", 0.0, 100.0)
+    founders_successes: int = number(
+        "companies", "worth a billion USD or more that its founders built before", 0, 20, default=0
+    )
     own_use: float = number(
         "USD per year", "worth of leading models of its own in its owner's products, first quarter", 0.0, 1e12
     )

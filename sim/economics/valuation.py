@@ -31,6 +31,16 @@ def option_value(prize: float, gap: float, run_share: float, decay: float, run_e
     return float(prize * math.exp(-decay * max(0.0, gap)) * min(1.0, max(0.0, run_share)) ** run_elasticity)
 
 
+def standing(successes: int, weight: float, age: float, life: float) -> float:
+    """Log tilt of the option on a lab by what its founders built before: weight x successes x exp(-age / life).
+
+    ``successes`` are companies founded before and worth a billion USD or more, ``age`` the lab's in years and ``life``
+    the years (above 0) in which its own record takes the place of theirs. Founders who succeeded once succeed again
+    half as often again as others (Gompers, Kovner, Lerner and Scharfstein 2010) and sell dearer shares (Hsu 2007).
+    """
+    return weight * successes * math.exp(-max(0.0, age) / life)
+
+
 def conviction(thesis: ArrayLike, creed: ArrayLike, hedging: ArrayLike, weight: float) -> FloatArray:
     """Log tilt of an investor's value for a lab: weight x thesis x creed x (1 - hedging).
 

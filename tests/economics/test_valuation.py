@@ -15,6 +15,7 @@ from sim.economics.valuation import (
     mood_step,
     option_value,
     revenue_multiple,
+    standing,
     step_towards,
     weighted_median,
 )
@@ -73,6 +74,16 @@ def test_conviction_takes_sides_and_hedging_takes_none() -> None:
     close(conviction([-1.0, 0.0, 1.0], 1.0, 0.0, 0.8), [-0.8, 0.0, 0.8])
     close(conviction([-1.0, 0.0, 1.0], -1.0, 0.0, 0.8), [0.8, 0.0, -0.8])
     close(conviction([0.6, 0.6, 0.6], 1.0, [0.0, 0.5, 1.0], 0.8), [0.48, 0.24, 0.0])
+
+
+def test_a_name_counts_until_a_record_takes_its_place() -> None:
+    """Kills: successes that do not add up, a name for ever or for nobody, one before the lab's first day that counts
+    for more.
+    """
+    close(standing(3, 0.45, 0.0, 4.0), 1.35)
+    close(standing(3, 0.45, 4.0, 4.0), 1.35 / math.e)
+    close(standing(2, 0.45, -1.0, 4.0), 0.9)
+    assert standing(0, 0.45, 0.0, 4.0) == standing(3, 0.0, 0.0, 4.0) == standing(3, 0.45, 1e6, 4.0) == 0.0
 
 
 def test_new_money_chases_success() -> None:

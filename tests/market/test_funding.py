@@ -217,6 +217,24 @@ def test_convinced_investors_put_more_into_their_camp(baseline: Scenario) -> Non
     assert np.ptp(hedges) < 1e-12
 
 
+def test_founders_are_believed_in_for_what_they_built_before(baseline: Scenario) -> None:
+    """Only the option on the race is worth more, by exp(weight x companies) at first and by less with the years.
+
+    Kills: a name that multiplies revenue too, that never fades, that helps labs of unknown founders.
+    """
+    market = bidding(baseline, put("capital", standing=0.45, standing_life=4.0))
+    lab, p, now = market.lab["cohere"], market.parameters, market.outlook
+    plain = now.value(lab, p)
+    option = now.option(now.gap(lab), now.run_share(lab), p)
+    assert 0.0 < option < plain
+    lab.parameters.founders_successes, lab.entry = 2, market.quarter
+    assert now.value(lab, p) == pytest.approx(plain + option * (math.exp(0.9) - 1.0))
+    lab.entry = market.quarter - 16
+    assert now.value(lab, p) == pytest.approx(plain + option * (math.exp(0.9 / math.e) - 1.0))
+    p.switches.standing = False
+    assert now.value(lab, p) == plain
+
+
 @pytest.mark.parametrize("home", [0.0, 0.7])
 def test_sovereigns_prefer_their_region(home: float, baseline: Scenario) -> None:
     """By exp(home), and nobody else does. Kills: a premium to all, to venture funds, or none."""

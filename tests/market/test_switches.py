@@ -112,6 +112,7 @@ IDLE: dict[str, Edit] = {
     "compute_for_equity": both(no_credits, put("capital", tied_compute=0.0)),
     "conviction": put("capital", conviction=0.0),
     "herd": put("capital", herd=0.0),
+    "standing": put("capital", standing=0.0),
     "mood": put("capital", mood_gain=0.0, mood_luck=0.0),
     "giving_up": put("strategy", giving_up_rate=0.0),
     "closing_down": put("control", patience=400),
