@@ -492,8 +492,8 @@ class Market(mesa.Model):
         model = c.row_of[w.model[rows]]
         gone = rows[(model < 0) | np.isnan(c.unit_cost[0])[model, w.mode[rows]]]
         w.model[gone] = NO_MODEL
-        dead = [lab.position for lab in self.roster if lab.status == EXITED]
-        w.lab[gone[np.isin(w.lab[gone], dead)]] = -1
+        has_gone = np.array([lab.status == EXITED for lab in self.roster] + [False])  # the last serves "no lab", -1
+        w.lab[gone[has_gone[w.lab[gone]]]] = -1
 
     def decide(self, due: Ints, seen: Conditions, switching: Floats, draws: Floats) -> Ints:
         """Positions on the menu that the due workloads choose, by the population kernel."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 import mesa
@@ -42,7 +43,7 @@ class Investor(mesa.Agent):
         self.made: list[Investment] = []
         self._opinions: dict[str, NDArray[np.float64]] = {}
 
-    @property
+    @cached_property
     def account(self) -> int:
         """Its account in the journal."""
         return self.model.account_of[f"investor:{self.id}"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from math import exp, inf, log
 from typing import TYPE_CHECKING
 
@@ -506,7 +507,7 @@ class Lab(mesa.Agent):
         cash = float(self.model.journal.cash[self.account])
         return cash / burn if burn > 0 else float("inf")
 
-    @property
+    @cached_property
     def account(self) -> int:
         """Its account in the journal."""
         return self.model.account_of[self.id]
