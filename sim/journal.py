@@ -124,6 +124,7 @@ _CREDIT: Ledgers = (int(Ledger.CREDIT),)
 _SETTLED: Ledgers = (int(Ledger.SETTLED),)
 CODE = {purpose.name: code for code, purpose in enumerate(PURPOSES)}
 _IS_CASH = tuple(purpose.line != "non_cash" for purpose in PURPOSES)
+_PAYMENTS = {name: code for name, code in CODE.items() if _IS_CASH[code]}
 _REDUCTIONS = frozenset(
     CODE[name]
     for name in (
@@ -144,9 +145,13 @@ class Batch(NamedTuple):
 
 
 class _Groups(NamedTuple):
-    """Accounts by group: the group of each account, each group's first account, the first of each account's group."""
+    """Accounts by group: the group of each account, each group's first account, the first of each account's group.
+
+    `row` is where the group of each account begins in a table of payer group x payee group.
+    """
 
     of: NDArray[np.int64]
+    row: NDArray[np.int64]
     first: NDArray[np.int32]
     first_of: NDArray[np.int32]
 
@@ -445,7 +450,8 @@ class Journal:
 
     def credit(self, holder: Account) -> float:
         """The holder's unused compute credits, USD."""
-        return sum(self.credit_by_issuer(holder).values())
+        owner, granted = self.id_of(holder), self._credit.owed
+        return sum([granted[issuer][owner] for issuer in self._credit.debtors.get(owner, ())])
 
     def credit_granted(self, issuer: Account) -> float:
         """Compute credits of the issuer that holders have not used yet, USD."""
@@ -686,7 +692,7 @@ class Journal:
             for first, count in self._blocks.values():
                 starts[first + 1 : first + count] = False
             group, first_id = np.cumsum(starts) - 1, np.flatnonzero(starts).astype(np.int32)
-            self._grouped = _Groups(group, first_id, first_id[group])
+            self._grouped = _Groups(group, group * first_id.size, first_id, first_id[group])
         return self._grouped
 
     def _matches(self, ids: NDArray[np.int32], account: Account | None, books: Books) -> NDArray[np.bool_]:
@@ -713,8 +719,9 @@ def _code(purpose: str) -> int:
 
 def _payment(purpose: str, instead: str) -> int:
     """The code of a purpose that moves cash; JournalError saying what to do instead for any other."""
-    code = _code(purpose)
-    if not _IS_CASH[code]:
+    code = _PAYMENTS.get(purpose)
+    if code is None:
+        _code(purpose)  # says so when there is no such purpose at all
         raise JournalError(f"{purpose} is not a payment: {instead}")
     return code
 
@@ -824,7 +831,7 @@ def _by_group(batch: Batch, groups: _Groups) -> Batch:
     cells = count**2
     if len(batch.amount) <= count or cells > _MOST_CELLS:
         return batch._replace(payer=groups.first_of[batch.payer], payee=groups.first_of[batch.payee])
-    sums = _bincount(groups.of.take(batch.payer) * count + groups.of.take(batch.payee), batch.amount, cells)
+    sums = _bincount(groups.row.take(batch.payer) + groups.of.take(batch.payee), batch.amount, cells)
     kept = np.flatnonzero(sums != 0.0)  # much faster on flags than on numbers
     payer, payee = np.divmod(kept, count)
     return batch._replace(payer=groups.first[payer], payee=groups.first[payee], amount=sums[kept])

@@ -91,6 +91,8 @@ class Investor(mesa.Agent):
 
     def call(self, amount: float) -> None:
         """Its backers pay in what a deal lacks, USD."""
+        if amount == 0.0:  # as most often
+            return
         self.model.journal.pay("capital_call", self.model.rest_of_world, self.account, amount)
         self.called += amount
         self.uncalled = max(0.0, self.uncalled - amount)
@@ -100,8 +102,12 @@ class Investor(mesa.Agent):
         market = self.model
         if lab_id not in self._opinions:
             quarters = market.last_quarter - market.first_quarter + 1
-            self._opinions[lab_id] = market.streams.normal(f"investor/{self.id}/opinion/{lab_id}", 0, quarters)
+            self._opinions[lab_id] = market.streams.normal(self.opinion_stream(lab_id), 0, quarters)
         return float(self._opinions[lab_id][market.quarter - market.first_quarter])
+
+    def opinion_stream(self, lab_id: str) -> str:
+        """The name of the stream of what it thinks of a lab."""
+        return f"investor/{self.id}/opinion/{lab_id}"
 
     def receive(self, amount: float) -> None:
         """Proceeds of a sale, USD: a fund passes them on to its backers, a corporate keeps them."""
