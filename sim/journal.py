@@ -145,13 +145,9 @@ class Batch(NamedTuple):
 
 
 class _Groups(NamedTuple):
-    """Accounts by group: the group of each account, each group's first account, the first of each account's group.
-
-    `row` is where the group of each account begins in a table of payer group x payee group.
-    """
+    """Accounts by group: the group of each account, each group's first account, the first of each account's group."""
 
     of: NDArray[np.int64]
-    row: NDArray[np.int64]
     first: NDArray[np.int32]
     first_of: NDArray[np.int32]
 
@@ -486,6 +482,11 @@ class Journal:
         books.closing = self._live()
         return books
 
+    def batches(self) -> Sequence[Batch]:
+        """The batches of the quarter that runs."""
+        self._flush()
+        return self._current("batches").batches
+
     def flows(self, quarter: int | None = None) -> pd.DataFrame:
         """Every row (of one quarter): quarter, ledger, purpose, payer, payee, amount_usd, zeros left out.
 
@@ -603,11 +604,10 @@ class Journal:
 
     def _pay(self, ledgers: Ledgers, code: int, payer: Accounts, payee: Accounts, amount: Amounts) -> None:
         """Move cash and post the rows in each of the ledgers."""
-        purpose = PURPOSES[code].name
         if _is_batch(payer, payee, amount):
             self._post_batches(ledgers, [self._batch(Ledger.CASH, code, payer, payee, amount)])
         else:
-            self._post_cash(ledgers, code, self._row(purpose, payer, payee, amount))
+            self._post_cash(ledgers, code, self._row(PURPOSES[code].name, payer, payee, amount))
 
     def _post(self, ledgers: Ledgers, code: int, row: tuple[int, int, float]) -> None:
         if row[2]:
@@ -692,7 +692,7 @@ class Journal:
             for first, count in self._blocks.values():
                 starts[first + 1 : first + count] = False
             group, first_id = np.cumsum(starts) - 1, np.flatnonzero(starts).astype(np.int32)
-            self._grouped = _Groups(group, group * first_id.size, first_id, first_id[group])
+            self._grouped = _Groups(group, first_id, first_id[group])
         return self._grouped
 
     def _matches(self, ids: NDArray[np.int32], account: Account | None, books: Books) -> NDArray[np.bool_]:
@@ -831,7 +831,7 @@ def _by_group(batch: Batch, groups: _Groups) -> Batch:
     cells = count**2
     if len(batch.amount) <= count or cells > _MOST_CELLS:
         return batch._replace(payer=groups.first_of[batch.payer], payee=groups.first_of[batch.payee])
-    sums = _bincount(groups.row.take(batch.payer) + groups.of.take(batch.payee), batch.amount, cells)
+    sums = _bincount(groups.of.take(batch.payer) * count + groups.of.take(batch.payee), batch.amount, cells)
     kept = np.flatnonzero(sums != 0.0)  # much faster on flags than on numbers
     payer, payee = np.divmod(kept, count)
     return batch._replace(payer=groups.first[payer], payee=groups.first[payee], amount=sums[kept])

@@ -234,9 +234,9 @@ def _sales(market: Market) -> Floats:
     """What buyers pay for each lab's models in production by type of work, USD a quarter: to it and to hosts."""
     c, usage, labs, kinds = market.catalogue, market.usage, len(market.roster) + 1, len(WORKLOADS)
     used = np.flatnonzero(usage.production)
-    paid = usage.first_party[used] + usage.hosting[used] + usage.services[used]
-    cell = c.lab[usage.model[used]] * kinds + usage.kind[used]
-    return np.bincount(cell, paid, labs * kinds).astype(np.float64).reshape(labs, kinds)
+    paid = usage.first_party + usage.hosting + usage.services
+    cell = c.lab[usage.model] * kinds + usage.kind
+    return np.bincount(cell[used], paid[used], labs * kinds).astype(np.float64).reshape(labs, kinds)
 
 
 def _running(market: Market) -> Floats:

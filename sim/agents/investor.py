@@ -86,8 +86,9 @@ class Investor(mesa.Agent):
 
     def sell_compute(self, amount: float) -> None:
         """A lab it holds has bought compute of it at a list price of USD `amount`, paid to the clouds: its margin."""
-        market = self.model
-        market.journal.pay("compute_margin", market.account_of["cloud"], self.account, self.margin * amount)
+        market, kept = self.model, self.margin * amount
+        if kept != 0.0:
+            market.journal.pay("compute_margin", market.account_of["cloud"], self.account, kept)
 
     def call(self, amount: float) -> None:
         """Its backers pay in what a deal lacks, USD."""
