@@ -124,6 +124,7 @@ _CREDIT: Ledgers = (int(Ledger.CREDIT),)
 _SETTLED: Ledgers = (int(Ledger.SETTLED),)
 CODE = {purpose.name: code for code, purpose in enumerate(PURPOSES)}
 _IS_CASH = tuple(purpose.line != "non_cash" for purpose in PURPOSES)
+_PAYMENTS = {name: code for name, code in CODE.items() if _IS_CASH[code]}
 _REDUCTIONS = frozenset(
     CODE[name]
     for name in (
@@ -445,7 +446,8 @@ class Journal:
 
     def credit(self, holder: Account) -> float:
         """The holder's unused compute credits, USD."""
-        return sum(self.credit_by_issuer(holder).values())
+        owner, granted = self.id_of(holder), self._credit.owed
+        return sum([granted[issuer][owner] for issuer in self._credit.debtors.get(owner, ())])
 
     def credit_granted(self, issuer: Account) -> float:
         """Compute credits of the issuer that holders have not used yet, USD."""
@@ -479,6 +481,11 @@ class Journal:
         self._flush()
         books.closing = self._live()
         return books
+
+    def batches(self) -> Sequence[Batch]:
+        """The batches of the quarter that runs."""
+        self._flush()
+        return self._current("batches").batches
 
     def flows(self, quarter: int | None = None) -> pd.DataFrame:
         """Every row (of one quarter): quarter, ledger, purpose, payer, payee, amount_usd, zeros left out.
@@ -597,11 +604,10 @@ class Journal:
 
     def _pay(self, ledgers: Ledgers, code: int, payer: Accounts, payee: Accounts, amount: Amounts) -> None:
         """Move cash and post the rows in each of the ledgers."""
-        purpose = PURPOSES[code].name
         if _is_batch(payer, payee, amount):
             self._post_batches(ledgers, [self._batch(Ledger.CASH, code, payer, payee, amount)])
         else:
-            self._post_cash(ledgers, code, self._row(purpose, payer, payee, amount))
+            self._post_cash(ledgers, code, self._row(PURPOSES[code].name, payer, payee, amount))
 
     def _post(self, ledgers: Ledgers, code: int, row: tuple[int, int, float]) -> None:
         if row[2]:
@@ -713,8 +719,9 @@ def _code(purpose: str) -> int:
 
 def _payment(purpose: str, instead: str) -> int:
     """The code of a purpose that moves cash; JournalError saying what to do instead for any other."""
-    code = _code(purpose)
-    if not _IS_CASH[code]:
+    code = _PAYMENTS.get(purpose)
+    if code is None:
+        _code(purpose)  # says so when there is no such purpose at all
         raise JournalError(f"{purpose} is not a payment: {instead}")
     return code
 

@@ -80,6 +80,7 @@ class Market(mesa.Model):
         self.commons = Commons(derivatives=np.zeros(len(self.parameters.labs) + 1))
         self.open_use = self.parameters.commons.reference_share
         self._build_agents(enterprises or self.parameters.run.enterprises)
+        self._foresee_luck()
         self._build_accounts()
         self._build_records()
         self._build_first_market()
@@ -123,6 +124,12 @@ class Market(mesa.Model):
         self._enterprises: list[Enterprise] = []
         ids = [lab.id for lab in self.roster]
         self.tastes = vendor_tastes(p, self.streams, ids, self.population.enterprises.count)
+
+    def _foresee_luck(self) -> None:
+        """The seeds of the many streams that serve for a draw or two: each lab's releases and investors' opinions."""
+        quarters = range(self.first_quarter, self.last_quarter + 1)
+        self.streams.foresee([lab.release_stream for lab in self.roster], quarters)
+        self.streams.foresee([i.opinion_stream(lab.id) for i in self.investor.values() for lab in self.roster])
 
     def _build_accounts(self) -> None:
         treasuries = sorted({f"treasury:{lab.owner}" for lab in self.roster})
@@ -492,8 +499,8 @@ class Market(mesa.Model):
         model = c.row_of[w.model[rows]]
         gone = rows[(model < 0) | np.isnan(c.unit_cost[0])[model, w.mode[rows]]]
         w.model[gone] = NO_MODEL
-        dead = [lab.position for lab in self.roster if lab.status == EXITED]
-        w.lab[gone[np.isin(w.lab[gone], dead)]] = -1
+        has_gone = np.array([lab.status == EXITED for lab in self.roster] + [False])  # the last serves "no lab", -1
+        w.lab[gone[has_gone[w.lab[gone]]]] = -1
 
     def decide(self, due: Ints, seen: Conditions, switching: Floats, draws: Floats) -> Ints:
         """Positions on the menu that the due workloads choose, by the population kernel."""
@@ -556,7 +563,6 @@ class Market(mesa.Model):
         """What everybody can see of the market: spending, going prices, shares by segment, where labs stand."""
         usage, w = self.usage, self.population.workloads
         labs, segments = len(self.roster) + 1, len(self.population.segments)
-        lab = self.catalogue.lab[usage.model]
         self.api_spend = float(usage.api_spend.sum())
         inertia = self.parameters.demand.going_price_inertia
         self.going_price = self.going_price**inertia * usage.going ** (1.0 - inertia)
@@ -564,31 +570,30 @@ class Market(mesa.Model):
             raise FloatingPointError(f"{self.label}: a going price or a bill is not a number: {self.going_price}")
         self.sold, self.submarkets = submarkets(self.catalogue, usage)
         wait = w.due[usage.row].astype(np.int64) - self.quarter - 1  # as labs will see it when they post prices next
-        self.exposed = exposures(usage, lab, wait, self.parameters.pricing.horizon)
+        self.exposed = exposures(usage, wait, self.parameters.pricing.horizon)
         weight = usage.working
-        counts = np.bincount(w.segment[usage.row].astype(np.int64) * labs + lab, weight, segments * labs)
+        counts = np.bincount(w.segment[usage.row].astype(np.int64) * labs + usage.lab, weight, segments * labs)
         counts = counts.reshape(segments, labs)
         used = float(weight.sum())
         self.open_use = float((weight * self.catalogue.is_open[usage.model]).sum()) / used if used > 0.0 else 0.0
         whole = np.cumsum(counts, axis=1)[:, -1:]  # in order of labs: one more empty lab must not move the last bit
         self.peers = counts / np.where(whole > 0.0, whole, 1.0)
-        self.standing = self._standing(lab)
+        self.standing = self._standing()
         self.outlook = Outlook.of(self)
 
-    def _standing(self, lab: Ints) -> NDArray[np.float32]:
+    def _standing(self) -> NDArray[np.float32]:
         """Lasting tastes less the dislike of depending on one vendor, logit, shape (labs, enterprises).
 
-        `lab` is whose model each entry of the usage runs. Weights that can be taken elsewhere tie a buyer less; nobody
-        depends on the community.
+        Weights that can be taken elsewhere tie a buyer less; nobody depends on the community.
         """
         usage, count = self.usage, self.population.enterprises.count
-        spend = np.where(lab < len(self.roster), usage.spend, 0.0)
+        spend = np.where(usage.lab < len(self.roster), usage.spend, 0.0)
         total = np.bincount(usage.enterprise, spend, count)
         tied = np.where(self.catalogue.is_open, self.parameters.demand.open_dependence, 1.0)
         dislike = self.parameters.weight("dependence") * tied
         cost = dislike[usage.model] * spend / np.where(total > 0.0, total, 1.0)[usage.enterprise]
         standing = self.tastes.copy()
-        cell = lab * count + usage.enterprise  # of the flattened array: `at` is quicker along one axis
+        cell = usage.lab * count + usage.enterprise  # of the flattened array: `at` is quicker along one axis
         np.subtract.at(standing.reshape(-1), cell, cost.astype(np.float32))
         return standing
 

@@ -233,7 +233,7 @@ def _margins(market: Market) -> Floats:
     c, usage = market.catalogue, market.usage
     p = market.parameters
     cut = market.lab_column("cloud_share") * p.pricing.cloud_cut * p.switches.cloud_resale
-    kept = usage.first_party * (1.0 - cut[c.lab[usage.model]] * (usage.mode == API))
+    kept = usage.first_party * (1.0 - cut[usage.lab] * (usage.mode == API))
     sold = np.bincount(usage.model, kept, len(c.models))
     tokens = np.bincount(usage.model, usage.own_tokens, len(c.models))
     return _by_cell(market, QUARTERS_PER_YEAR * (sold - tokens * c.serving))
@@ -241,11 +241,11 @@ def _margins(market: Market) -> Floats:
 
 def _sales(market: Market) -> Floats:
     """What buyers pay for each lab's models in production by type of work, USD a quarter: to it and to hosts."""
-    c, usage, labs, kinds = market.catalogue, market.usage, len(market.roster) + 1, len(WORKLOADS)
+    usage, labs, kinds = market.usage, len(market.roster) + 1, len(WORKLOADS)
     used = np.flatnonzero(usage.production)
-    paid = usage.first_party[used] + usage.hosting[used] + usage.services[used]
-    cell = c.lab[usage.model[used]] * kinds + usage.kind[used]
-    return np.bincount(cell, paid, labs * kinds).astype(np.float64).reshape(labs, kinds)
+    paid = usage.first_party + usage.hosting + usage.services
+    cell = usage.lab * kinds + usage.kind
+    return np.bincount(cell[used], paid[used], labs * kinds).astype(np.float64).reshape(labs, kinds)
 
 
 def _running(market: Market) -> Floats:

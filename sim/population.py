@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -42,8 +43,9 @@ def allocate(total: int, firms: Floats, spending: Floats) -> Ints:
     return np.asarray(counts)
 
 
+@cache
 def size_strata(count: int, sigma: float) -> tuple[Floats, Floats]:
-    """Share of firms and mean relative size of `count` strata of a lognormal of mean 1 and log-sd `sigma`.
+    """Share of firms and mean relative size of `count` strata of a lognormal of mean 1 and log-sd `sigma`; read-only.
 
     Strata hold equal parts of the average of the firm and the spending distribution, so that none holds more than
     2 / count of either; their means are exact, so that firms sum to 1 and firms x size sums to 1.
@@ -54,7 +56,9 @@ def size_strata(count: int, sigma: float) -> tuple[Floats, Floats]:
     below = np.concatenate(([0.0], ndtr(edges), [1.0]))
     spent = np.concatenate(([0.0], ndtr(edges - sigma), [1.0]))
     firms = np.diff(below)
-    return firms, np.diff(spent) / firms
+    size = np.diff(spent) / firms
+    firms.flags.writeable = size.flags.writeable = False  # the same for all seeds of a scenario
+    return firms, size
 
 
 def early_ranks(position: Floats) -> tuple[Floats, Floats]:

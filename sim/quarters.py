@@ -15,6 +15,7 @@ def quarter_number(text: str) -> int:
     return int(year) * QUARTERS_PER_YEAR + int(quarter) - 1
 
 
+@cache
 def quarter_label(number: int) -> str:
     """The label of a quarter number: the inverse of `quarter_number`."""
     year, quarter = divmod(number, QUARTERS_PER_YEAR)

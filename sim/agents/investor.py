@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 import mesa
@@ -42,7 +43,7 @@ class Investor(mesa.Agent):
         self.made: list[Investment] = []
         self._opinions: dict[str, NDArray[np.float64]] = {}
 
-    @property
+    @cached_property
     def account(self) -> int:
         """Its account in the journal."""
         return self.model.account_of[f"investor:{self.id}"]
@@ -85,11 +86,14 @@ class Investor(mesa.Agent):
 
     def sell_compute(self, amount: float) -> None:
         """A lab it holds has bought compute of it at a list price of USD `amount`, paid to the clouds: its margin."""
-        market = self.model
-        market.journal.pay("compute_margin", market.account_of["cloud"], self.account, self.margin * amount)
+        market, kept = self.model, self.margin * amount
+        if kept != 0.0:
+            market.journal.pay("compute_margin", market.account_of["cloud"], self.account, kept)
 
     def call(self, amount: float) -> None:
         """Its backers pay in what a deal lacks, USD."""
+        if amount == 0.0:  # as most often
+            return
         self.model.journal.pay("capital_call", self.model.rest_of_world, self.account, amount)
         self.called += amount
         self.uncalled = max(0.0, self.uncalled - amount)
@@ -99,8 +103,12 @@ class Investor(mesa.Agent):
         market = self.model
         if lab_id not in self._opinions:
             quarters = market.last_quarter - market.first_quarter + 1
-            self._opinions[lab_id] = market.streams.normal(f"investor/{self.id}/opinion/{lab_id}", 0, quarters)
+            self._opinions[lab_id] = market.streams.normal(self.opinion_stream(lab_id), 0, quarters)
         return float(self._opinions[lab_id][market.quarter - market.first_quarter])
+
+    def opinion_stream(self, lab_id: str) -> str:
+        """The name of the stream of what it thinks of a lab."""
+        return f"investor/{self.id}/opinion/{lab_id}"
 
     def receive(self, amount: float) -> None:
         """Proceeds of a sale, USD: a fund passes them on to its backers, a corporate keeps them."""

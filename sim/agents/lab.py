@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from math import exp, inf, log
 from typing import TYPE_CHECKING
 
@@ -469,7 +470,7 @@ class Lab(mesa.Agent):
         chances = [self.chance_of_release(tier) for tier in TIERS]
         if not any(chances):
             return []
-        draw = self.model.streams.generator(f"lab/{self.id}/release", self.model.quarter)
+        draw = self.model.streams.generator(self.release_stream, self.model.quarter)
         ends, luck = draw.random(len(TIERS)), draw.standard_normal(len(TIERS))
         openness = draw.random(len(TIERS))
         done = [
@@ -478,6 +479,11 @@ class Lab(mesa.Agent):
             if ends[i] < chances[i]
         ]
         return [fresh for fresh in done if fresh is not None]
+
+    @property
+    def release_stream(self) -> str:
+        """The name of the stream that says when its runs end and how well they go."""
+        return f"lab/{self.id}/release"
 
     def add_model(self, fresh: ReleasedModel) -> None:
         """Serve a new model; the one before it in the tier is superseded, and the run in progress starts anew."""
@@ -506,7 +512,7 @@ class Lab(mesa.Agent):
         cash = float(self.model.journal.cash[self.account])
         return cash / burn if burn > 0 else float("inf")
 
-    @property
+    @cached_property
     def account(self) -> int:
         """Its account in the journal."""
         return self.model.account_of[self.id]

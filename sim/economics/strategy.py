@@ -11,15 +11,14 @@ FloatArray = NDArray[np.float64]
 
 
 def attraction(
-    gap: ArrayLike, brand: float | FloatArray, quality_weight: float, reach: float | FloatArray = 1.0
+    gap: float | FloatArray, brand: float | FloatArray, quality_weight: float, reach: float | FloatArray = 1.0
 ) -> FloatArray:
     """Pull of an offer in the contest for a pool of profit: reach x exp(brand - quality weight x gap).
 
     ``gap`` in OOM below the best (negative when ahead), ``brand`` in logit, ``reach`` the part of the market that may
     buy it (0-1).
     """
-    behind = np.asarray(gap, dtype=np.float64)
-    return np.asarray(reach * np.exp(brand - quality_weight * behind))
+    return np.asarray(reach * np.exp(brand - quality_weight * gap))
 
 
 def contest_share(own: float, rivals: float) -> float:

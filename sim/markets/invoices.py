@@ -64,9 +64,8 @@ class _Line(NamedTuple):
 
 def _lines(market: Market, usage: Usage) -> list[_Line]:
     """Everything that buyers are billed for this quarter's usage, zeros left out; the labs' own lines go to labs."""
-    lab = market.catalogue.lab[usage.model]
     private = np.where(usage.mode == PRIVATE, usage.first_party, 0.0)
-    resale = _resold(market, usage, lab)
+    resale = _resold(market, usage)
     amounts = {
         "api": usage.first_party - resale - private,
         "private_deployment": private,
@@ -81,16 +80,16 @@ def _lines(market: Market, usage: Usage) -> list[_Line]:
     lines = []
     for purpose, amount in amounts.items():
         rows = np.flatnonzero(amount > 0.0)
-        seller = lab[rows]
+        seller = usage.lab[rows]
         payee = market.lab_accounts[seller] if purpose in SOLD_DIRECTLY else market.account_of[SUPPLIER_OF[purpose]]
         lines.append(_Line(purpose, rows, seller, payee, amount[rows]))
     return lines
 
 
-def _resold(market: Market, usage: Usage, lab: Ints) -> Floats:
+def _resold(market: Market, usage: Usage) -> Floats:
     """The part of API sales that goes through clouds, USD."""
     share = market.lab_column("cloud_share") * market.parameters.switches.cloud_resale
-    return np.where(usage.mode == API, usage.first_party * share[lab], 0.0)
+    return np.where(usage.mode == API, usage.first_party * share[usage.lab], 0.0)
 
 
 def _fund_buyers(market: Market, usage: Usage) -> None:
@@ -102,7 +101,7 @@ def _fund_buyers(market: Market, usage: Usage) -> None:
 def _note_serving(market: Market, usage: Usage) -> None:
     """What each lab's first-party tokens cost it to serve."""
     cost = usage.own_tokens * market.catalogue.serving[usage.model]
-    by_lab = _by_lab(market, market.catalogue.lab[usage.model], cost)
+    by_lab = _by_lab(market, usage.lab, cost)
     for lab, amount in zip(market.roster, by_lab.tolist(), strict=False):
         lab.accounts.cost["serving"] = amount
 

@@ -36,16 +36,15 @@ def representative(market: Market, lab: Lab) -> int:
 def regional_shares(market: Market) -> dict[str, NDArray[np.float64]]:
     """Owners' shares of API spend by region of the buyers."""
     usage, labs = market.usage, len(market.roster) + 1
-    seller = market.catalogue.lab[usage.model]
     region = market.population.enterprises.region[usage.enterprise].astype(np.int64)
-    spend = np.bincount(region * labs + seller, usage.api_spend, len(REGIONS) * labs).reshape(len(REGIONS), labs)
+    spend = np.bincount(region * labs + usage.lab, usage.api_spend, len(REGIONS) * labs).reshape(len(REGIONS), labs)
     return {name: owner_shares(market, spend[i]) for i, name in enumerate(REGIONS)}
 
 
 def market_screen(market: Market, lab: Lab, buyer: Lab) -> Review:
     """HHI of world API spend by owner before and after a merger of two owners."""
     usage = market.usage
-    spend = np.bincount(market.catalogue.lab[usage.model], usage.api_spend, len(market.roster) + 1).astype(np.float64)
+    spend = np.bincount(usage.lab, usage.api_spend, len(market.roster) + 1).astype(np.float64)
     a, b = representative(market, lab), representative(market, buyer)
     return review(owner_shares(market, spend), a, b, Thresholds(0.0, 0.0, 1.0))
 

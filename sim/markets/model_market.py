@@ -34,6 +34,7 @@ class Usage:
     row: Ints
     enterprise: NDArray[np.int32]
     model: Ints  # row of the catalogue
+    lab: Ints  # position of the lab whose model it is, the community last
     mode: NDArray[np.int8]
     kind: NDArray[np.int8]  # type that governed the choice
     production: Flags
@@ -116,6 +117,7 @@ def usage_of(population: Population, catalogue: Catalogue, seen: Conditions, ser
         row=rows,
         enterprise=w.enterprise[rows],
         model=model,
+        lab=catalogue.lab[model],
         mode=mode,
         kind=kind,
         production=production,
@@ -203,15 +205,15 @@ def believed_demand(
     )
 
 
-def exposures(usage: Usage, lab: Ints, wait: Ints, horizon: int) -> dict[int, float]:
+def exposures(usage: Usage, wait: Ints, horizon: int) -> dict[int, float]:
     """Part of the planning horizon (quarters) in which each lab's own budgets are open to rivals, by lab position.
 
-    `lab` sells to and `wait` quarters are left to the contract of each entry of `usage`; budgets are the weights.
+    `wait` quarters are left to the contract of each entry of `usage`; budgets are the weights.
     """
     budget = usage.own_budget
     still_open = 1.0 - np.clip(wait, 0, horizon) / horizon
-    whole = np.bincount(lab, budget)
-    part = np.bincount(lab, budget * still_open)
+    whole = np.bincount(usage.lab, budget)
+    part = np.bincount(usage.lab, budget * still_open)
     return {int(i): max(LEAST_EXPOSURE, float(part[i] / whole[i])) for i in np.flatnonzero(whole > 0.0)}
 
 

@@ -6,7 +6,6 @@ and become data frames only when somebody asks, so that recording costs little b
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -415,8 +414,8 @@ class Event:
 
 def numbers_text(numbers: Mapping[str, float]) -> str:
     """The numbers a decision saw as a JSON object, six digits each; what is not finite is null."""
-    kept = {name: float(f"{value:.6g}") if math.isfinite(value) else None for name, value in numbers.items()}
-    return json.dumps(kept)
+    digits = {name: repr(float(f"{value:.6g}")) if math.isfinite(value) else "null" for name, value in numbers.items()}
+    return "{" + ", ".join([f'"{name}": {text}' for name, text in digits.items()]) + "}"  # names need no escape
 
 
 _NAMES: dict[str, tuple[str, ...]] = {table: tuple(c.name for c in columns) for table, columns in COLUMNS.items()}

@@ -157,9 +157,8 @@ def _open_part_of_revenue(market: Market, opened: Rows) -> float:
     `opened` are the entries of the usage that run open weights.
     """
     usage, labs = market.usage, len(market.roster) + 1
-    lab = market.catalogue.lab[usage.model]
-    every = np.bincount(lab, usage.first_party, labs)
-    of_open = np.bincount(lab[opened], usage.first_party[opened], labs)
+    every = np.bincount(usage.lab, usage.first_party, labs)
+    of_open = np.bincount(usage.lab[opened], usage.first_party[opened], labs)
     own = [x for x in market.active_labs if not x.backed]
     support = sum(x.accounts.revenue.get(line, 0.0) for x in own for line in ("hosted_revenue_share", "services"))
     at = [x.position for x in own]

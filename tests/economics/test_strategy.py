@@ -28,7 +28,7 @@ def close(measured: object, expected: object) -> None:
 def test_attraction_by_hand() -> None:
     """Kills: a gap that attracts, brand that repels, reach as a power, reach left out."""
     close(attraction(1.0, 0.5, 1.5), math.exp(-1.0))
-    close(attraction([0.0, -1.0], 0.0, 1.5, 0.5), [0.5, 0.5 * math.exp(1.5)])
+    close(attraction(np.array([0.0, -1.0]), 0.0, 1.5, 0.5), [0.5, 0.5 * math.exp(1.5)])
 
 
 @given(st.lists(st.floats(1e-6, 1e6), min_size=1, max_size=8))
