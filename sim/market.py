@@ -80,7 +80,6 @@ class Market(mesa.Model):
         self.commons = Commons(derivatives=np.zeros(len(self.parameters.labs) + 1))
         self.open_use = self.parameters.commons.reference_share
         self._build_agents(enterprises or self.parameters.run.enterprises)
-        self._foresee_luck()
         self._build_accounts()
         self._build_records()
         self._build_first_market()
@@ -113,6 +112,11 @@ class Market(mesa.Model):
                 self.step()
         return self.records
 
+    @property
+    def length(self) -> int:
+        """Quarters of the whole run."""
+        return self.last_quarter - self.first_quarter + 1
+
     # ---- building
 
     def _build_agents(self, enterprises: int) -> None:
@@ -124,12 +128,6 @@ class Market(mesa.Model):
         self._enterprises: list[Enterprise] = []
         ids = [lab.id for lab in self.roster]
         self.tastes = vendor_tastes(p, self.streams, ids, self.population.enterprises.count)
-
-    def _foresee_luck(self) -> None:
-        """The seeds of the many streams that serve for a draw or two: each lab's releases and investors' opinions."""
-        quarters = range(self.first_quarter, self.last_quarter + 1)
-        self.streams.foresee([lab.release_stream for lab in self.roster], quarters)
-        self.streams.foresee([i.opinion_stream(lab.id) for i in self.investor.values() for lab in self.roster])
 
     def _build_accounts(self) -> None:
         treasuries = sorted({f"treasury:{lab.owner}" for lab in self.roster})

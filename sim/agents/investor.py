@@ -102,13 +102,8 @@ class Investor(mesa.Agent):
         """How much better or worse than others it thinks of a lab this quarter, a standard normal."""
         market = self.model
         if lab_id not in self._opinions:
-            quarters = market.last_quarter - market.first_quarter + 1
-            self._opinions[lab_id] = market.streams.normal(self.opinion_stream(lab_id), 0, quarters)
+            self._opinions[lab_id] = market.streams.normal(f"investor/{self.id}/opinion/{lab_id}", 0, market.length)
         return float(self._opinions[lab_id][market.quarter - market.first_quarter])
-
-    def opinion_stream(self, lab_id: str) -> str:
-        """The name of the stream of what it thinks of a lab."""
-        return f"investor/{self.id}/opinion/{lab_id}"
 
     def receive(self, amount: float) -> None:
         """Proceeds of a sale, USD: a fund passes them on to its backers, a corporate keeps them."""

@@ -156,6 +156,7 @@ class Lab(mesa.Agent):
         self.last_ask = self.entry - NEVER
         self.round_failed = False
         self._fortunes: dict[str, NDArray[np.floating]] = {}
+        self._shocks: dict[str, NDArray[np.float64]] = {}
         self.last_demand = 1.0  # bids for its last round over the ask
         self.distressed = 0  # quarters in a row
         self.unsold = 0  # quarters on offer without a buyer since its last money
@@ -167,10 +168,16 @@ class Lab(mesa.Agent):
     def fortune(self, purpose: str) -> float:
         """The lab's uniform draw (0-1) of this quarter for a purpose; one stream holds those of all quarters."""
         if purpose not in self._fortunes:
-            market = self.model
-            quarters = market.last_quarter - market.first_quarter + 1
-            self._fortunes[purpose] = market.streams.block(f"lab/{self.id}/{purpose}", 0, quarters, np.float64)
+            quarters, stream = self.model.length, f"lab/{self.id}/{purpose}"
+            self._fortunes[purpose] = self.model.streams.block(stream, 0, quarters, np.float64)
         return float(self._fortunes[purpose][self.model.quarter - self.model.first_quarter])
+
+    def shock(self, purpose: str) -> float:
+        """The lab's standard normal draw of this quarter for a purpose, likewise."""
+        if purpose not in self._shocks:
+            quarters, stream = self.model.length, f"lab/{self.id}/{purpose}"
+            self._shocks[purpose] = self.model.streams.normal(stream, 0, quarters)
+        return float(self._shocks[purpose][self.model.quarter - self.model.first_quarter])
 
     # ---- who it is
 
@@ -470,20 +477,12 @@ class Lab(mesa.Agent):
         chances = [self.chance_of_release(tier) for tier in TIERS]
         if not any(chances):
             return []
-        draw = self.model.streams.generator(self.release_stream, self.model.quarter)
-        ends, luck = draw.random(len(TIERS)), draw.standard_normal(len(TIERS))
-        openness = draw.random(len(TIERS))
         done = [
-            self.finish_run(tier, float(luck[i]), float(openness[i]))
-            for i, tier in enumerate(TIERS)
-            if ends[i] < chances[i]
+            self.finish_run(tier, self.shock(f"run/{tier}"), self.fortune(f"licence/{tier}"))
+            for tier, chance in zip(TIERS, chances, strict=True)
+            if chance > 0.0 and self.fortune(f"release/{tier}") < chance
         ]
         return [fresh for fresh in done if fresh is not None]
-
-    @property
-    def release_stream(self) -> str:
-        """The name of the stream that says when its runs end and how well they go."""
-        return f"lab/{self.id}/release"
 
     def add_model(self, fresh: ReleasedModel) -> None:
         """Serve a new model; the one before it in the tier is superseded, and the run in progress starts anew."""

@@ -5,7 +5,7 @@ import zlib
 import numpy as np
 import pytest
 
-from sim.streams import Seeded, Streams, states
+from sim.streams import Streams
 
 
 def test_draws_match_the_stated_construction():
@@ -15,24 +15,6 @@ def test_draws_match_the_stated_construction():
     drawn = Streams(5).block("taste", 7, (4, 3))
     assert drawn.dtype == np.float32
     np.testing.assert_array_equal(drawn, expected.random((4, 3), dtype=np.float32))
-
-
-@pytest.mark.parametrize("seed", [0, 5, 2**32, 2**63 - 1])
-def test_seeds_made_in_one_go_are_numpys_own(seed):
-    """Kills: a wrong constant, order or shift of the hashes, a seed cut to 32 bits, key and quarter swapped."""
-    keys = [(0, 0), (zlib.crc32(b"taste"), 8096), (2**32 - 1, 1), (1, 2**32 - 1)]
-    expected = [np.random.SeedSequence(seed, spawn_key=key).generate_state(4, np.uint64) for key in keys]
-    np.testing.assert_array_equal(states(seed, keys), expected)
-    with pytest.raises(ValueError, match="64-bit"):
-        Seeded(states(seed, keys)[0]).generate_state(8, np.uint32)
-
-
-def test_a_foreseen_stream_draws_as_any_other():
-    """Kills: seeds handed to the wrong name or quarter, a foreseen generator that goes on where the last one ended."""
-    plain, foreseen = Streams(5), Streams(5)
-    foreseen.foresee(["lab/a/release", "lab/b/release"], range(3, 6))
-    for name, quarter in (("lab/a/release", 3), ("lab/b/release", 5), ("lab/b/release", 5), ("lab/b/release", 6)):
-        np.testing.assert_array_equal(foreseen.normal(name, quarter, 9), plain.normal(name, quarter, 9))
 
 
 def test_call_order_and_other_streams_change_nothing():
