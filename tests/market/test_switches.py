@@ -76,6 +76,7 @@ IDLE: dict[str, Edit] = {
     "peers": put("demand", peers=0.0),
     "incidents": put("brand", incident_rate=0.0),
     "interface": put("demand", interface=0.0),
+    "applications": put("applications", part=0.0, depreciation=0.0, rivalry=0.0, elasticity=1.0),  # 1: no rounding
     "dependence": put("demand", dependence=0.0),
     "assurance": put("demand", assurance=0.0),
     "privacy": put("demand", privacy=0.0),
