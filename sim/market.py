@@ -448,7 +448,7 @@ class Market(mesa.Model):
             reached = bass_step(population.adoption, d.innovation * speed, d.imitation * speed, ceiling, DT)
             population.adopt(self.quarter, np.asarray(reached))
         luck = self.streams.even("workloads/life", self.quarter, population.workloads.count)
-        population.arrive(self.quarter, luck)
+        population.arrive(self.quarter, luck, self.commons.arrival_pace(self.parameters))
         self.graduates = population.graduate(self.quarter, luck)
 
     def enterprises_choose(self) -> None:

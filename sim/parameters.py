@@ -128,6 +128,7 @@ class Switches(Section):
     usage_elasticity: bool = choice("cheaper tokens are used more by the same workload")
     diffusion: bool = choice("talent and tooling spread")
     commons: bool = choice("users of open weights test, adapt and teach for each other: quality, tooling, knowledge")
+    new_uses: bool = choice("what users of open weights build for each other shows others what models are good for")
     integrators: bool = choice("integrators supply missing talent to buyers who run open weights, at a price")
     fine_tuning: bool = choice("adapting open weights takes talent; off: everybody has all of the benefit")
     air_gap: bool = choice("confidential data of the most careful buyers may not leave their house")
@@ -765,6 +766,9 @@ class CommonsParameters(Section):
     assurance: float = number("-", "missing accountability of open modes that a mature commons supplies", 0.0, 1.0)
     derivatives_half: float = number("count", "derivatives in use that cover half of what buyers need", 1.0, 1e9)
     customisation: float = number("-", "what ready adapted versions add to the worth of adapting", 0.0, 5.0)
+    new_uses: float = number(
+        "-", "what a commons without gaps adds to the rate at which work for models is found", 0.0, 5.0
+    )
     language: float = number("-", "missing fit of languages that adapted versions supply", 0.0, 1.0)
 
 

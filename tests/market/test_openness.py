@@ -50,7 +50,7 @@ def licences(records: Records, labs: set[str]) -> set[bool]:
 
 
 def test_the_lines_of_a_decision_by_hand(baseline: Scenario) -> None:
-    """Kills: a line that is another's, margins before sales costs or applications, experience for what was never sold."""
+    """Kills: a line that is another's, margins before sales or applications, experience for what was never sold."""
     market = releasing(baseline, put("strategy", planning_interval=40))
     lab, p, o = market.lab["meta"], market.parameters, market.outlook
     capability = lab.best_capability + 0.3
