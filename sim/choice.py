@@ -31,6 +31,7 @@ Ints = NDArray[np.int64]
 UNAVAILABLE = -1e4  # utility of an offer that may not be chosen: its exponential is 0
 CONFIDENTIAL = WORKLOADS.index("confidential")
 LARGE_SEGMENTS = ("large", "large_regulated")
+BUILDERS = ("developer",)  # their product is an application, which a vendor's own competes with
 WANTS = 9  # features that say what buyers care about
 
 
@@ -334,6 +335,8 @@ def _common_attributes(population: Population, menu: Menu, seen: Conditions) -> 
     liked = d.language_fit * fit + inspected * _of(regions, "transparency")[:, None]
     follow = p.weight("peers") * _of(population.segments, "peers")[:, None] * seen.peers[:, menu.lab]
     is_large = np.array([name in LARGE_SEGMENTS for name in population.segment_names])[:, None]
+    builds = np.array([name in BUILDERS for name in population.segment_names])[:, None]
+    rival = p.applications.rivalry * p.switches.applications * (seen.seats[menu.lab] * ~is_open)
     threshold, risk = d.licence_threshold * c.threshold[menu.model], d.legal_risk * is_open
     legal = threshold * is_large + risk * _of(population.segments, "assurance")[:, None]
     return np.vstack(
@@ -343,7 +346,10 @@ def _common_attributes(population: Population, menu: Menu, seen: Conditions) -> 
             is_open,
             -distrust[:, origin] * np.where(self_run(mode), d.in_house_distrust, 1.0),
             np.where(banned[:, origin] & ~(is_open & (mode != API)), UNAVAILABLE, liked),
-            follow - p.switches.licence_risk * legal + inspected * _of(population.segments, "transparency")[:, None],
+            follow
+            - p.switches.licence_risk * legal
+            - builds * rival
+            + inspected * _of(population.segments, "transparency")[:, None],
             mode == np.arange(len(MODES))[:, None],
             menu.lab == menu.labs[:, None],
         )

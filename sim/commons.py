@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from sim.economics.commons import matured, pace
+from sim.economics.commons import arrival_pace, matured, pace
 from sim.economics.community import derivative_stock, ecosystem_depth
 from sim.parameters import CommunityParameters, Parameters
 from sim.quarters import DT
@@ -39,6 +39,10 @@ class Commons:
         """A quarter's downloads by lab become derivatives; old ones fall out of use."""
         self.downloads = downloads
         self.derivatives = derivative_stock(self.derivatives, downloads, p.derivatives_per_pull, p.derivative_life, DT)
+
+    def arrival_pace(self, p: Parameters) -> float:
+        """Rate at which firms find work for models over that without a commons."""
+        return arrival_pace(self.depth(p), p.commons.new_uses * p.switches.new_uses)
 
     def depth(self, p: Parameters) -> float:
         """How much of what buyers might need the derivatives in use cover, 0-1; 0 without a commons."""

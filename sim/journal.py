@@ -92,6 +92,7 @@ PURPOSES: tuple[Purpose, ...] = (
     Purpose("training", "cost", "lab", "cloud", "compute for research and final training runs", True),
     Purpose("staff", "cost", "lab", "staff", "research and engineering pay", True),
     Purpose("sales", "cost", "lab", "staff", "sales and administration", True),
+    Purpose("applications", "cost", "lab", "staff", "building its own applications", True),
     Purpose("severance", "cost", "lab", "staff", "pay to staff who are let go", True),
     Purpose("interest", "cost", "lab", "creditor", "interest on debt"),
     Purpose("revenue_share", "cost", "lab", "investor", "share of revenue promised to a corporate backer"),

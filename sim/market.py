@@ -36,7 +36,7 @@ from sim.quarters import DT, QUARTERS_PER_YEAR, quarter_label, quarter_number
 from sim.records import Event, Records, numbers_text, observation, share_keys
 from sim.records.chronicle import Chronicle
 from sim.records.lenses import Yardstick, share_block
-from sim.reputation import fade_brands, move_brands, move_seats
+from sim.reputation import build_applications, fade_brands, move_brands, move_seats
 from sim.scenario import Scenario, require_scenario
 from sim.shocks import Calendar, Change, licensed
 from sim.streams import Streams, checked_seed
@@ -453,7 +453,7 @@ class Market(mesa.Model):
             reached = bass_step(population.adoption, d.innovation * speed, d.imitation * speed, ceiling, DT)
             population.adopt(self.quarter, np.asarray(reached))
         luck = self.streams.even("workloads/life", self.quarter, population.workloads.count)
-        population.arrive(self.quarter, luck)
+        population.arrive(self.quarter, luck, self.commons.arrival_pace(self.parameters))
         self.graduates = population.graduate(self.quarter, luck)
 
     def enterprises_choose(self) -> None:
@@ -554,6 +554,7 @@ class Market(mesa.Model):
         move_brands(self.active_labs, self.parameters.brand)
         fade_brands([lab for lab in self.roster if lab.status == EXITED], self.parameters.brand)
         have_incidents(self)
+        build_applications(self.active_labs, self.parameters.applications, self.trends.wage)
         offers = invoices.free_offers(self)
         move_seats(self.active_labs, self.parameters.seats, self.parameters.switches.brand, offers)
 

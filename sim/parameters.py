@@ -109,6 +109,7 @@ class Switches(Section):
     brand: bool = choice("brand stocks move choices, and are moved by quality, safety and distribution")
     incidents: bool = choice("models in use do harm now and then, which costs their lab its good name")
     interface: bool = choice("a lab's application seats pull its models into the enterprise")
+    applications: bool = choice("labs build applications out of what they earn; off: presence is as given for ever")
     dependence: bool = choice("buyers avoid putting all spending at one vendor")
     assurance: bool = choice("buyers want a vendor who answers for errors")
     privacy: bool = choice("buyers mind that data leave their house")
@@ -127,6 +128,7 @@ class Switches(Section):
     usage_elasticity: bool = choice("cheaper tokens are used more by the same workload")
     diffusion: bool = choice("talent and tooling spread")
     commons: bool = choice("users of open weights test, adapt and teach for each other: quality, tooling, knowledge")
+    new_uses: bool = choice("what users of open weights build for each other shows others what models are good for")
     integrators: bool = choice("integrators supply missing talent to buyers who run open weights, at a price")
     fine_tuning: bool = choice("adapting open weights takes talent; off: everybody has all of the benefit")
     air_gap: bool = choice("confidential data of the most careful buyers may not leave their house")
@@ -394,6 +396,18 @@ class Seats(Section):
     serving_share: float = number("-", "serving cost of payers in subscription revenue", 0.0, 1.0)
     free_users_per_payer: float = number("x", "free users of the industry for each that pays", 0.0, 1000.0)
     free_serving_share: float = number("-", "serving cost of a free user over that of one who pays", 0.0, 1.0)
+
+
+class Applications(Section):
+    """What labs build between their models and users: assistants, browsers, coding environments."""
+
+    part: float = number("-", "part of gross profit that a lab puts into applications of its own", 0.0, 1.0)
+    reference: float = number("USD", "application capital behind a presence of 1", 1e3, 1e12)
+    elasticity: float = number("-", "elasticity of presence to application capital", 0.1, 1.0)
+    depreciation: float = number("per year", "rate at which applications grow old", 0.0, 10.0)
+    rivalry: float = number(
+        "logit", "what developers hold against closed models of a vendor whose applications have all users", 0.0, 20.0
+    )
 
 
 class Funding(Section):
@@ -696,7 +710,7 @@ class LabParameters(Section):
     safety: float = number("-", "safety record, 0-1", 0.0, 1.0)
     cloud_share: float = number("-", "part of API sales that goes through clouds", 0.0, 1.0)
     distribution: float = number("-", "reach of that distribution, 0-1", 0.0, 1.0)
-    seat_presence: float = number("x", "presence in consumer and employee applications (0: none)", 0.0, 100.0)
+    seat_presence: float = number("x", "presence in consumer and employee applications on entry (0: none)", 0.0, 100.0)
     seats_initial: float = number("-", "share of the subscription market on entry", 0.0, 1.0)
     conduct: float = number("x", "its own multiple of the best response; below 1 only out of a deep pocket", 0.05, 20.0)
     services_rate: float = number("-", "services sold per USD its users spend running its open weights", 0.0, 20.0)
@@ -758,6 +772,9 @@ class CommonsParameters(Section):
     assurance: float = number("-", "missing accountability of open modes that a mature commons supplies", 0.0, 1.0)
     derivatives_half: float = number("count", "derivatives in use that cover half of what buyers need", 1.0, 1e9)
     customisation: float = number("-", "what ready adapted versions add to the worth of adapting", 0.0, 5.0)
+    new_uses: float = number(
+        "-", "what a commons without gaps adds to the rate at which work for models is found", 0.0, 5.0
+    )
     language: float = number("-", "missing fit of languages that adapted versions supply", 0.0, 1.0)
 
 
@@ -810,6 +827,7 @@ class Parameters(Section):
     pricing: Pricing
     brand: Brand
     seats: Seats
+    applications: Applications
     funding: Funding
     capital: Capital
     strategy: StrategyChoice

@@ -230,13 +230,13 @@ class Population:
         e.adopted[newcomers] = True
         self._begin(e.slots[newcomers], quarter)
 
-    def arrive(self, quarter: int, draw: Floats) -> None:
-        """Empty slots of adopters become pilots with the annual probability `demand.workload_arrival`.
+    def arrive(self, quarter: int, draw: Floats, pace: float) -> None:
+        """Empty slots of adopters become pilots with the annual probability `demand.workload_arrival` at a `pace` of 1.
 
         `draw`: the quarter's luck of each slot; empty slots and running pilots are never the same, so one draw serves.
         """
         w = self.workloads
-        chance = arrival_probability(self.parameters.demand.workload_arrival, DT)
+        chance = arrival_probability(self.parameters.demand.workload_arrival, pace * DT)
         lucky = np.flatnonzero((w.stage == EMPTY) & (draw < chance))
         self._begin(lucky[self.enterprises.adopted[w.enterprise[lucky]]], quarter)
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from sim.agents.lab import Lab
 from sim.economics.adoption import users_reached
-from sim.parameters import Brand, Seats
+from sim.parameters import Applications, Brand, Seats
 from sim.quarters import DT
 
 
@@ -35,14 +35,22 @@ def fade_brands(labs: Sequence[Lab], brand: Brand) -> None:
         lab.brand = stock_step(lab.brand, 0.0, brand.decay)
 
 
+def build_applications(labs: Sequence[Lab], p: Applications, wage: float) -> None:
+    """What labs spent on applications this quarter, at today's `wage` (1 on the first day), adds to what they own,
+    which grows old."""
+    for lab in labs:
+        lab.take_given_presence()
+        spent = lab.accounts.cost.get("applications", 0.0) / wage / DT  # USD a year
+        lab.applications = stock_step(lab.applications, spent / p.reference, p.depreciation)
+
+
 def move_seats(labs: Sequence[Lab], seats: Seats, branded: bool, offers: Sequence[float]) -> None:
     """Users follow presence, quality and brand, subscriptions follow users with a lag; what no lab held at the start is
     shared out too. `offers` is each lab's free use over the usual (0-1)."""
     capability = [lab.best_capability for lab in labs]
     best = max(capability, default=0.0)
     pull = [
-        lab.parameters.seat_presence
-        * math.exp(seats.quality_weight * (own - best) + seats.brand_weight * lab.brand * branded)
+        lab.presence * math.exp(seats.quality_weight * (own - best) + seats.brand_weight * lab.brand * branded)
         for lab, own in zip(labs, capability, strict=True)
     ]
     users = [x * users_reached(o, seats.free_users_per_payer) for x, o in zip(pull, offers, strict=True)]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import mesa
 
-from sim.choice import CONFIDENTIAL, LARGE_SEGMENTS, UNAVAILABLE, Conditions, integrator_helps, nest_parameter
+from sim.choice import BUILDERS, CONFIDENTIAL, LARGE_SEGMENTS, UNAVAILABLE, Conditions, integrator_helps, nest_parameter
 from sim.economics.commons import supplemented
 from sim.economics.costs import scale_of_fixed_cost, self_hosted_cost
 from sim.economics.demand import cost_disutility
@@ -140,6 +140,8 @@ class Enterprise(mesa.Agent):
         worth += float(seen.brand[lab]) * s.brand
         worth += p.weight("interface") * float(seen.seats[lab]) * (mode in (API, PRIVATE))
         worth += p.weight("peers") * traits.peers * float(seen.peers[self._segment, lab])
+        if s.applications and self.segment in BUILDERS and not c.is_open[m]:
+            worth -= p.applications.rivalry * float(seen.seats[lab])
         if s.licence_risk:
             worth -= d.licence_threshold * bool(c.threshold[m]) * (self.segment in LARGE_SEGMENTS)
             worth -= d.legal_risk * traits.assurance * bool(c.is_open[m])

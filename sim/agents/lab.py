@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim.agents.bases import continued
+from sim.economics.applications import capital_behind, presence_of
 from sim.economics.costs import serving_cost
 from sim.economics.technology import capability, effective_compute_oom, research_drift, worth_releasing
 from sim.parameters import TIERS, LabParameters, Licence, Strategy, Tier, WorkloadType
@@ -131,6 +132,8 @@ class Lab(mesa.Agent):
         self.brand = parameters.brand
         self.seat_share = 0.0
         self.free_use = 0.0  # part of the industry's free users whom it serves
+        self.applications = 0.0  # capital in applications of its own, over that behind a presence of 1
+        self.given_presence = 0.0  # presence of the scenario that this capital contains, not yet worn out
         self.volatility = 0.0
         self.forced_out = 0.0  # part of its users whose model it withdrew this quarter
         self.accounts = Accounts()
@@ -255,13 +258,29 @@ class Lab(mesa.Agent):
             self.plan.last = Run(first, first * self.model.trends.flop_per_usd)
         self.knowledge = self.parameters.capability - self.methods - self._hardware_oom(self.plan.last.compute)
         self.seat_share = self.free_use = self.parameters.seats_initial
+        self.take_given_presence()
         opening = self.release()
         self.knowledge = min(self.knowledge, self.model.best_knowledge(self))
         for fresh in opening:
             fresh.knowledge = self.knowledge
         return opening
 
+    def take_given_presence(self) -> None:
+        """Own the applications behind the presence that the scenario gives; a dated change of it adds or takes away."""
+        given, e = self.parameters.seat_presence, self.model.parameters.applications.elasticity
+        if given != self.given_presence:
+            gained = capital_behind(given, e) - capital_behind(self.given_presence, e)
+            self.applications, self.given_presence = max(0.0, self.applications + gained), given
+
     # ---- how it does
+
+    @property
+    def presence(self) -> float:
+        """Presence in consumer and employee applications: of what it owns, or as given."""
+        p = self.model.parameters
+        if not p.switches.applications:
+            return self.parameters.seat_presence
+        return presence_of(self.applications, p.applications.elasticity)
 
     @property
     def revenue_rate(self) -> float:
@@ -285,9 +304,11 @@ class Lab(mesa.Agent):
         return 1.0 if self.parameters.creed == "open" else -1.0
 
     def kept_of_sales(self) -> float:
-        """Part of gross profit left after sales, administration and its backers' claims on revenue."""
-        claimed = sum(self.claims.values()) * self.model.parameters.switches.revenue_shares
-        return max(0.0, 1.0 - self.model.parameters.costs.sales_share - claimed)
+        """Part of gross profit left after sales, administration, its applications and backers' claims on revenue."""
+        p = self.model.parameters
+        claimed = sum(self.claims.values()) * p.switches.revenue_shares
+        built = p.applications.part * p.switches.applications
+        return max(0.0, 1.0 - p.costs.sales_share - built - claimed)
 
     def services_rate_as(self, strategy: Strategy) -> float:
         """USD of services per USD that users spend running its open weights; who turns to services sells the usual."""

@@ -24,6 +24,15 @@ def pace(activity: float, feedback: float) -> float:
     return activity**feedback if feedback > 0.0 else 1.0
 
 
+def arrival_pace(depth: float, new_uses: float) -> float:
+    """Rate at which firms find work for models over that without a commons: 1 + new_uses x depth.
+
+    New uses are recombinations of what is there for all to build on (Weitzman 1998); ``depth`` in 0-1 is how much of
+    it there is, ``new_uses`` how much more is found where nothing is missing.
+    """
+    return 1.0 + new_uses * depth
+
+
 def supplemented(own: ArrayLike, common: float, maturity: float) -> FloatArray:
     """What a mature commons makes of a quality in 0-1: own + common x maturity of what is missing (of any shape)."""
     already = np.asarray(own, dtype=np.float64)

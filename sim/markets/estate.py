@@ -94,7 +94,7 @@ def merge(market: Market, lab: Lab, buyer: Lab, price: float) -> None:
 
 
 def absorb(market: Market, lab: Lab, buyer: Lab) -> None:
-    """Money, debts, credits, customers, models, seats and knowledge of a lab become its buyer's."""
+    """Money, debts, credits, customers, models, seats, applications and knowledge of a lab become its buyer's."""
     journal = market.journal
     journal.pay("cash_acquired", lab.account, buyer.account, max(0.0, float(journal.cash[lab.account])))
     journal.assume_debt(lab.account, buyer.account)
@@ -102,6 +102,7 @@ def absorb(market: Market, lab: Lab, buyer: Lab) -> None:
     take_over_claims(lab, buyer)
     teach(market, lab, buyer)
     buyer.seat_share += lab.seat_share
+    buyer.applications += lab.applications
     market.hand_over(lab, buyer)
     lab.successor = buyer
     close(market, lab)
@@ -130,7 +131,7 @@ def close(market: Market, lab: Lab) -> None:
     market.journal.close_account(lab.account)
     market.note_stakes(lab)
     lab.status = EXITED
-    lab.seat_share = 0.0
+    lab.seat_share = lab.applications = 0.0
     lab.valuation = 0.0
     lab.sale = None
     market.retire_models(lab)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from sim.agents.lab import Lab
 from sim.economics.adoption import free_offer
+from sim.economics.applications import application_spending, capital_behind
 from sim.economics.costs import seat_serving_cost
 from sim.economics.finance import tied_parts
 from sim.markets.funding import transfer
@@ -169,7 +170,7 @@ def settle_lab(market: Market, lab: Lab) -> None:
 
 
 def lab_invoices(market: Market, lab: Lab) -> list[tuple[str, int, float]]:
-    """What a lab is billed this quarter as (purpose, payee, USD): compute, staff, sales, interest, revenue shares."""
+    """What a lab is billed this quarter as (purpose, payee, USD), applications last."""
     p, accounts = market.parameters, lab.accounts
     cloud, staff = market.account_of["cloud"], market.account_of["staff"]
     invoices = [
@@ -185,7 +186,22 @@ def lab_invoices(market: Market, lab: Lab) -> list[tuple[str, int, float]]:
             ("revenue_share", market.investor[name].account, rate * accounts.total_revenue)
             for name, rate in sorted(lab.claims.items())
         ]
+    invoices.append(("applications", staff, _application_bill(market, lab, sum(bill for _, _, bill in invoices))))
     return [invoice for invoice in invoices if invoice[2] > 0.0]
+
+
+def _application_bill(market: Market, lab: Lab, others: float) -> float:
+    """What a lab puts into applications this quarter, USD: of gross profit, within what its other bills leave.
+
+    A parent or state keeps up the applications it gave its lab, whatever the lab earns.
+    """
+    p, a = market.parameters.applications, lab.accounts
+    if not market.parameters.switches.applications:
+        return 0.0
+    kept_up = capital_behind(lab.parameters.seat_presence, p.elasticity) * lab.backed
+    upkeep = p.depreciation * kept_up * p.reference * market.trends.wage * DT
+    means = float(market.journal.cash[lab.account]) + market.transfer_cap(lab) * DT
+    return application_spending(a.total_revenue - a.cost.get("serving", 0.0), p.part, upkeep, means - others)
 
 
 def buy_from_holders(market: Market, lab: Lab, cash: float) -> None:

@@ -185,6 +185,7 @@ LAB_COLUMNS: tuple[Column, ...] = (
     Column("training_usd", "USD per quarter", "R&D compute, final runs included"),
     Column("staff_usd", "USD per quarter", "R&D staff"),
     Column("sales_usd", "USD per quarter", "sales and administration"),
+    Column("applications_usd", "USD per quarter", "building applications of its own"),
     Column("interest_usd", "USD per quarter", "interest on trade debt"),
     Column("revenue_share_usd", "USD per quarter", "backers' share of revenue"),
     Column("loss_over_revenue", "-", "(cost - revenue) / revenue; null without revenue"),
@@ -200,6 +201,7 @@ LAB_COLUMNS: tuple[Column, ...] = (
     Column("flagship_serving_cost", "USD per Mtok", "cost of serving its flagship"),
     Column("brand", "logit", "brand stock"),
     Column("seat_share", "0-1", "share of the subscription market"),
+    Column("presence", "x", "presence in consumer and employee applications; 0 while it serves nothing"),
     Column(
         "valuation_usd", "USD", "mark: post-money at its last round, moved since towards what it is worth; null without"
     ),

@@ -253,6 +253,7 @@ COST_COLUMNS = {
     "training_usd": "training",
     "staff_usd": "staff",
     "sales_usd": "sales",
+    "applications_usd": "applications",
     "interest_usd": "interest",
     "revenue_share_usd": "revenue_share",
 }
@@ -304,6 +305,7 @@ def _lab_row(market: Market, lab: Lab, capability: dict[int, float]) -> dict[str
         "flagship_serving_cost": flagship.serving if flagship else None,
         "brand": lab.brand,
         "seat_share": lab.seat_share,
+        "presence": lab.presence if lab.active else 0.0,
         "valuation_usd": lab.valuation or None,
         "models_served": len(lab.models),
     }

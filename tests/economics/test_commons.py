@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sim.economics.commons import matured, pace, supplemented
+from sim.economics.commons import arrival_pace, matured, pace, supplemented
 
 unit = st.floats(0.0, 1.0)
 
@@ -40,3 +40,13 @@ def test_a_mature_commons_supplies_its_part_of_what_is_missing(own: float, commo
     assert own - 1e-15 <= found <= 1.0 + 1e-15
     assert found == pytest.approx(1.0 - (1.0 - own) * (1.0 - common * maturity), abs=1e-12)
     np.testing.assert_array_equal(supplemented([0.0, 1.0], 0.5, 0.5), [0.25, 1.0])
+
+
+def test_new_uses_come_faster_the_deeper_the_commons():
+    """As before without a commons or without the mechanism, half as fast again at full depth and a strength of a half.
+
+    Kills: a pace that is 0 without a commons, one that adds depth itself.
+    """
+    assert arrival_pace(0.0, 0.5) == arrival_pace(0.7, 0.0) == 1.0
+    assert arrival_pace(1.0, 0.5) == 1.5
+    assert arrival_pace(0.4, 0.5) == pytest.approx(1.2, rel=1e-15)

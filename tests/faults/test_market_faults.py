@@ -18,7 +18,7 @@ Plant = Callable[[Journal], None]
 @pytest.fixture(scope="module")
 def scenario() -> Scenario:
     """The baseline in which AI21 has no money, no backer and no credit: it is wound down in the first quarter."""
-    return altered(load_scenario("baseline"), broke("ai21"), off("trade_debt"))
+    return altered(load_scenario("baseline"), broke("ai21"), off("trade_debt", "funding_market"))
 
 
 def after_two_quarters(scenario: Scenario) -> Market:

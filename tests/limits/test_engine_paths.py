@@ -89,6 +89,11 @@ def test_the_gap_of_two_labs_settles_at_v_over_k(baseline: Scenario) -> None:
 
 
 def spender(baseline: Scenario, cash: float, cost: float, revenue: float) -> Market:
+    """A market of that lab alone."""
+    return market_of(baseline, spender_of(baseline, cash, cost, revenue), 60)
+
+
+def spender_of(baseline: Scenario, cash: float, cost: float, revenue: float) -> Parameters:
     """A lab without customers whose R&D grows 2.4x a year from `cost` and whose subscriptions stay at `revenue`, USD a
     year. Suppliers give no credit.
     """
@@ -107,7 +112,24 @@ def spender(baseline: Scenario, cash: float, cost: float, revenue: float) -> Mar
     p.technology.training_cost_initial = 1e10
     s = p.seats
     s.market_initial, s.growth_initial, s.growth_floor, s.serving_share, s.turnover = revenue, 0.0, 0.0, 0.0, 0.0
-    return market_of(baseline, p, 60)
+    return p
+
+
+def test_presence_of_a_lab_with_steady_profit(baseline: Scenario) -> None:
+    """K <- K e^(-d dt) + s R (1 - e^(-d dt)) / (d reference), presence K^e, towards (s R / (d reference))^e.
+
+    With subscriptions of R a year, a part s of them put into applications that lose d a year; from the capital behind
+    the presence given. Kills: an Euler step, depreciation by the quarter, spending of the quarter lost, e for 1/e.
+    """
+    part, d, e, reference, revenue = 0.2, 0.6, 0.5, 1e8, 9e8
+    p = spender_of(baseline, 1e12, 2e8, revenue)
+    p.switches.applications, p.costs.wage_growth, p.labs["spender"].seat_presence = True, 1.0, 0.3
+    a = p.applications
+    a.part, a.depreciation, a.elasticity, a.reference = part, d, e, reference
+    path = series(market_of(baseline, p, 60, "2029Q4"), lambda m: m.lab["spender"].presence)
+    level, kept = part * revenue / (d * reference), np.exp(-d * DT * np.arange(len(path)))
+    np.testing.assert_allclose(path, (level + (0.3 ** (1.0 / e) - level) * kept) ** e, rtol=1e-10)
+    assert path[-1] == pytest.approx(level**e, rel=0.01)
 
 
 def cash_while_alive(market: Market) -> list[float]:

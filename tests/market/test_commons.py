@@ -8,7 +8,7 @@ from sim.choice import CONFIDENTIAL, own_hosting
 from sim.market import Market
 from sim.parameters import MODES
 from sim.scenario import Scenario
-from tests.market.worlds import altered, off, put, steps
+from tests.market.worlds import Edit, altered, off, put, steps
 
 
 def test_more_users_mature_the_commons_faster(baseline: Scenario) -> None:
@@ -61,3 +61,35 @@ def test_open_weights_tie_less(baseline: Scenario) -> None:
         cost = tied * usage.spend / np.where(total > 0.0, total, 1.0)[usage.enterprise]
         np.subtract.at(expected, (seller[sold], usage.enterprise[sold]), cost[sold])
         np.testing.assert_allclose(market.standing, expected, atol=2e-6)
+
+
+def test_a_deeper_commons_brings_work_sooner(baseline: Scenario) -> None:
+    """Slots filled after five quarters, under the same luck; none sooner where derivatives are of no use.
+
+    Kills: a sign, arrivals that depend on the switch and not on the depth, a pace per slot once filled.
+    """
+
+    def filled(*edits: Edit) -> int:
+        return int(np.count_nonzero(steps(Market(altered(baseline, *edits), 1, 300), 5).population.workloads.stage))
+
+    slow, fast = (filled(put("commons", new_uses=x, derivatives_half=1.0)) for x in (0.0, 4.0))
+    assert fast > 1.1 * slow
+    assert filled(put("commons", new_uses=4.0, derivatives_half=1e9)) < 1.01 * slow
+    assert filled(put("commons", new_uses=4.0, derivatives_half=1.0), off("commons")) == filled(off("commons"))
+
+
+def test_the_rate_of_arrival_goes_with_the_pace(baseline: Scenario) -> None:
+    """At a pace of 2 the part of empty slots that fill in a quarter is 1 - (1 - h)^(1/2), of a year's h.
+
+    Kills: a chance that is doubled instead of the rate, pace left out.
+    """
+    for pace in (1.0, 2.0):
+        population = Market(baseline, 1, 300).population
+        population.enterprises.adopted[:] = True
+        empty = np.flatnonzero(population.workloads.stage == 0)
+        draw = np.ones(population.workloads.count)
+        draw[empty] = (np.arange(empty.size) + 0.5) / empty.size
+        population.arrive(population.workloads.due[0] + 1, draw, pace)
+        came = np.count_nonzero(population.workloads.stage[empty]) / empty.size
+        h = baseline.parameters.demand.workload_arrival
+        np.testing.assert_allclose(came, 1.0 - (1.0 - h) ** (pace / 4.0), atol=1.0 / empty.size)

@@ -127,12 +127,17 @@ def test_off_nobody_pays_in_compute_or_sells_any(baseline: Scenario) -> None:
 def test_money_that_goes_round_comes_back_to_the_purse(baseline: Scenario) -> None:
     """What sellers of compute have put in and still have, after four years of the same promises from backers.
 
+    Over two seeds: one alone can be a tenth off by who raised what when.
+
     Kills: returns that never reach the purse.
     """
 
-    def purse(*edits: Edit) -> float:
-        rows = run_of(altered(baseline, *edits), until="2026Q4").tables()["investors"].query("quarter == '2026Q4'")
-        sellers = [name for name, i in baseline.parameters.investors.items() if i.pays_in_compute > 0.0]
-        return float(rows[rows.investor.isin(sellers)][["invested_usd", "dry_powder_usd"]].to_numpy().sum())
+    sellers = [name for name, i in baseline.parameters.investors.items() if i.pays_in_compute > 0.0]
 
-    assert purse() > 1.1 * purse(put("capital", credit_margin=0.0))
+    def purse(seed: int, *edits: Edit) -> float:
+        rows = run_of(altered(baseline, *edits), 300, "2026Q4", seed).tables()["investors"]
+        rows = rows[(rows.quarter == "2026Q4") & rows.investor.isin(sellers)]
+        return float(rows[["invested_usd", "dry_powder_usd"]].to_numpy().sum())
+
+    returned, kept = (sum(purse(seed, *e) for seed in (1, 2)) for e in ((), (put("capital", credit_margin=0.0),)))
+    assert returned > 1.08 * kept

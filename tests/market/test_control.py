@@ -360,6 +360,7 @@ def test_a_blocked_deal_leaves_everything_as_it_was(baseline: Scenario) -> None:
     """Kills: a blocked deal done, half done, or not written down."""
     market = ready(baseline, CHEAP, WHOLE_ONLY, ALL_HARM, put("control", appetite=0.0))
     market.lab["cohere"].sale = Sale(market.quarter, "a test wants it")
+    keep_rivals(market, market.lab["cohere"])
     before, offers = state(market), control.offers_for(market, market.lab["cohere"], [market.lab["cohere"]])
     assert len(offers) > 1
     control.sell_labs(market)
@@ -386,6 +387,7 @@ def test_the_next_best_offer_is_considered(baseline: Scenario) -> None:
         market = ready(baseline, EAGER, ALL_HARM, no_stranger, put("control", team_years=0.1), *edits)
         shares, lab = merger_review.regional_shares(market), market.lab["cohere"]
         lab.sale, lab.distressed = Sale(market.quarter, "a test wants it"), 2
+        keep_rivals(market, lab)
         offers = control.offers_for(market, lab, [lab])
         offers.sort(key=lambda o: (-o.payoff, o.target.id, o.buyer.id, o.kind))
         free = [o.kind == "acquihire" or not rivals(market, shares, lab, o.buyer) for o in offers]
@@ -406,12 +408,19 @@ def rivals(market: Market, shares: dict[str, np.ndarray], a: Lab, b: Lab) -> boo
     return any(s[x] > 0.0 and s[y] > 0.0 for s in shares.values())
 
 
+def keep_rivals(market: Market, lab: Lab) -> None:
+    """Independent labs that sell nowhere where this one sells, whom no review would stop, do not bid for it."""
+    shares = merger_review.regional_shares(market)
+    lab.forbidden |= {x.id for x in market.roster if not x.backed and not rivals(market, shares, lab, x)}
+
+
 def test_a_failing_firm_may_be_saved_by_anybody(baseline: Scenario) -> None:
     """Where the region accepts that defence, and only for a lab in distress. Kills: a defence for all, or for none."""
     for accepted, distressed, merged in ((True, 2, True), (True, 0, False), (False, 2, False)):
         market = ready(baseline, CHEAP, WHOLE_ONLY, review_by(0.0, 0.0, 0.0, accepted), put("control", appetite=0.0))
         lab = market.lab["cohere"]
         lab.sale, lab.distressed = Sale(market.quarter, "a test wants it"), distressed
+        keep_rivals(market, lab)
         control.sell_labs(market)
         assert (lab.successor is not None) is merged, (accepted, distressed)
         assert events(market, "blocked_merger").empty is merged

@@ -50,7 +50,7 @@ def licences(records: Records, labs: set[str]) -> set[bool]:
 
 
 def test_the_lines_of_a_decision_by_hand(baseline: Scenario) -> None:
-    """Kills: a line that is another's, margins before sales costs, experience for what was never sold."""
+    """Kills: a line that is another's, margins before sales or applications, experience for what was never sold."""
     market = releasing(baseline, put("strategy", planning_interval=40))
     lab, p, o = market.lab["meta"], market.parameters, market.outlook
     capability = lab.best_capability + 0.3
@@ -62,7 +62,7 @@ def test_the_lines_of_a_decision_by_hand(baseline: Scenario) -> None:
     )
     known = min(3.0, earned)
     assert lab.stance["flagship"] != "closed"
-    after = 1.0 - p.costs.sales_share
+    after = 1.0 - p.costs.sales_share - p.applications.part
     assert seen.open_margin == pytest.approx(after * known * o.earning(lab, "flagship", "open", gap, rate, p))
     assert seen.closed_margin == pytest.approx(
         after * min(1.0, known) * o.earning(lab, "flagship", "closed", gap, rate, p)

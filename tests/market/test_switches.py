@@ -76,6 +76,7 @@ IDLE: dict[str, Edit] = {
     "peers": put("demand", peers=0.0),
     "incidents": put("brand", incident_rate=0.0),
     "interface": put("demand", interface=0.0),
+    "applications": put("applications", part=0.0, depreciation=0.0, rivalry=0.0, elasticity=1.0),  # 1: no rounding
     "dependence": put("demand", dependence=0.0),
     "assurance": put("demand", assurance=0.0),
     "privacy": put("demand", privacy=0.0),
@@ -86,7 +87,8 @@ IDLE: dict[str, Edit] = {
     "latency": put("demand", latency=0.0),
     "strategic_open_lean": put("demand", strategic_open_lean=0.0),
     "transparency": put("demand", transparency=0.0),
-    "commons": put("commons", maturing=0.0, feedback=0.0, customisation=0.0, language=0.0),
+    "commons": put("commons", maturing=0.0, feedback=0.0, customisation=0.0, language=0.0, new_uses=0.0),
+    "new_uses": put("commons", new_uses=0.0),
     "integrators": put("demand", integrator_relief=0.0),
     "fine_tuning": put("demand", tuning_skill=0.0),
     "air_gap": put("demand", air_gap=1.0),
