@@ -32,7 +32,7 @@ from analysis.paired import (
     so_far,
 )
 from sim import __version__
-from sim.records import COLUMNS, EVENT_KINDS, LENSES, QUARTER_COLUMN, Column
+from sim.records import COLUMNS, EVENT_COUNTS, LENSES, QUARTER_COLUMN, SHOCKS, Column
 from sim.records.names import EVENTS, FUNDING, SHARE, SO_FAR, named
 from sim.runs.folder import MANIFEST, FolderError, arrow_schema, read_manifest, write_atomic, write_json, write_parquet
 from sim.runs.results import TABLES, Run, open_run
@@ -150,7 +150,7 @@ def all_measures() -> dict[str, Measure]:
         if c.kind != "text" and c.name not in CHECKS
     ]
     shares = [Measure(SHARE, lens, "open", "0-1", share(lens, "openness", "open", POPULATION)) for lens in LENSES]
-    events = [Measure(EVENTS, "", kind, "count", so_far(kind)) for kind in EVENT_KINDS]
+    events = [Measure(EVENTS, "", kind, "count", so_far(kind)) for kind in EVENT_COUNTS]
     return {measure.name: measure for measure in (*market, *shares, *events)}
 
 
@@ -178,6 +178,8 @@ def known_measures(names: Iterable[str]) -> tuple[str, ...]:
 
 def _has(result: Run, measure: Measure) -> bool:
     """Whether a run holds the measure; an earlier version may not have recorded it."""
+    if measure.measure == EVENTS and measure.key in SHOCKS.values():
+        return "what" in result.table("events").columns
     if measure.measure in (EVENTS, FUNDING, SO_FAR):
         return True
     return measure.lens in result.cube.lenses if measure.lens else measure.measure in result.table("market").columns

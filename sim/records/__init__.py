@@ -237,6 +237,7 @@ EVENT_COLUMNS: tuple[Column, ...] = (
     Column("amount_usd", "USD", "money moved; 0 where none was"),
     Column("cause", "-", "why, in numbers", "text"),
     Column("numbers", "-", "the numbers the decision saw, as a JSON object; units are in their names", "text"),
+    Column("what", "-", "of a shock: begins or ends (a dated change), or incident (of the lab); else empty", "text"),
 )
 
 INVESTOR_COLUMNS: tuple[Column, ...] = (
@@ -318,6 +319,10 @@ EVENT_KINDS: tuple[str, ...] = (
     "shock",
 )
 
+# A shock is a dated change that begins or ends, or a lab's incident: what it is, and the name it is counted under.
+SHOCKS: dict[str, str] = {"begins": "shock", "ends": "shock_end", "incident": "incident"}
+EVENT_COUNTS: tuple[str, ...] = (*(kind for kind in EVENT_KINDS if kind != "shock"), *SHOCKS.values())
+
 LENSES: tuple[str, ...] = measures.LENSES
 BY: tuple[str, ...] = measures.BY
 
@@ -398,7 +403,10 @@ def share_keys(parameters: Parameters) -> ShareKeys:
 
 @dataclass(frozen=True)
 class Event:
-    """Something that happened to a lab in a quarter, with its cause in numbers."""
+    """Something that happened to a lab in a quarter, with its cause in numbers.
+
+    Raises ValueError for an unknown kind, for a shock that is none of SHOCKS and for another kind that is one.
+    """
 
     quarter: str
     kind: str
@@ -407,10 +415,23 @@ class Event:
     amount_usd: float = 0.0
     cause: str = ""
     numbers: str = "{}"
+    what: str = ""
 
     def __post_init__(self) -> None:
         if self.kind not in EVENT_KINDS:
             raise ValueError(f"unknown event kind '{self.kind}'; known: {', '.join(EVENT_KINDS)}")
+        if self.what not in (SHOCKS if self.kind == "shock" else ("",)):
+            raise ValueError(f"an event '{self.kind}' cannot be '{self.what}'; a shock is {', '.join(SHOCKS)}")
+
+
+def counted_as(events: pd.DataFrame) -> pd.Series[Any]:
+    """The name of EVENT_COUNTS that each event of the table counts under: its kind, a shock by what it is.
+
+    Runs of earlier versions do not say what a shock is; there all three count as `shock`.
+    """
+    if "what" not in events.columns:
+        return events["kind"]
+    return events["kind"].mask(events["kind"] == "shock", events["what"].map(SHOCKS))
 
 
 def numbers_text(numbers: Mapping[str, float]) -> str:

@@ -21,7 +21,7 @@ import pytest
 
 from analysis import compare, compare_figure, paired, plots
 from sim import load_scenario, runs
-from sim.records import EVENT_KINDS, LENSES
+from sim.records import EVENT_COUNTS, LENSES
 from sim.runs.folder import FolderError
 from sim.runs.results import TABLES, Run, ShareCube
 
@@ -146,7 +146,7 @@ def test_the_table_holds_every_measure_of_the_brief(several) -> None:
     assert list(found.table.columns) == [column.name for column in compare.TABLE]
     share = found.table[found.table["measure"] == "share"]
     assert set(share["lens"]) == set(LENSES) and set(share["key"]) == {"open"}
-    assert set(found.table.loc[found.table["measure"] == "events_so_far", "key"]) == set(EVENT_KINDS)
+    assert set(found.table.loc[found.table["measure"] == "events_so_far", "key"]) == set(EVENT_COUNTS)
     market = set(found.table["measure"]) - {"share", "events_so_far"}
     assert {"hhi", "gap_oom", "adoption", "going_price_customer_facing", "products"} <= market
     assert not {"leader", "quarter", "identity_residual_usd", "identity_gate_usd"} & market
@@ -203,6 +203,32 @@ def test_an_event_that_only_one_has_differs(several) -> None:
     found = compare.compare({"a": several, "b": more})
     assert found.first["b"] == compare.FirstDifference("2025Q2", ("events.amount_usd",))
     assert found.rows("b", found.measure("events_so_far.merger")).loc["2025Q2", "difference"] == 0.25
+
+
+def with_events(result, events):
+    """The run with another table of events."""
+    tables = {name: result.table(name) for name in TABLES} | {"events": events}
+    return Run(result.scenario, result.seeds, tables, result.cube, result.info)
+
+
+def test_shocks_that_begin_or_end_and_incidents_are_counted_apart(several):
+    """Three begin, two end, one incident in one of four seeds. Kills: one count of all, ends counted as beginnings.
+
+    A run that does not say which they are is not compared in any of the three.
+    """
+    events = several.table("events").query("kind != 'shock'")
+    extra = pd.DataFrame({"replication": 5, "quarter": "2024Q2", "kind": "shock", "lab": [""] * 5 + ["openai"],
+                          "what": ["begins"] * 3 + ["ends"] * 2 + ["incident"]})  # fmt: skip
+    found = compare.compare({"a": with_events(several, events), "b": with_events(several, pd.concat([events, extra]))})
+    counts = {"shock": 0.75, "shock_end": 0.5, "incident": 0.25}
+    for name, mean in counts.items():
+        rows = found.rows("b", found.measure(f"events_so_far.{name}"))
+        assert rows.loc["2024Q1", "difference"] == 0.0 and rows["difference"].iloc[-1] == mean, name
+    kinds = {row[0] for row in compare.event_rows(found, "b")}
+    assert kinds >= {*counts, "release"}
+    older = with_events(several, pd.concat([events, extra]).drop(columns="what"))
+    held = {measure.name for measure in compare.compare({"a": several, "b": older}).measures}
+    assert "events_so_far.release" in held and not held & {f"events_so_far.{name}" for name in counts}
 
 
 def test_a_lab_that_one_side_does_not_know_counts_from_its_entry(several) -> None:
