@@ -199,6 +199,7 @@ class Market(mesa.Model):
         self.exits_and_rescues = 0
         for investor in self.investor.values():
             investor.made.clear()
+            investor.tied.clear()
         self.changed_stakes.clear()
         if self.quarter == self.first_quarter:
             for investor in self.investor.values():

@@ -26,7 +26,8 @@ class Investment(NamedTuple):
 
 class Investor(mesa.Agent):
     """One investor. `uncalled` USD its backers have promised, `called` drawn from them, `invested` paid in (compute
-    credits included, `granted`); `made` are the investments of the quarter."""
+    credits included, `granted`); `made` are the investments of the quarter, `tied` what labs it holds paid in cash for
+    compute of it this quarter, USD by lab."""
 
     model: Market
 
@@ -40,6 +41,7 @@ class Investor(mesa.Agent):
         self.granted = 0.0
         self.proceeds = 0.0
         self.made: list[Investment] = []
+        self.tied: dict[str, float] = {}
         self._opinions: dict[str, NDArray[np.float64]] = {}
 
     @property
@@ -76,12 +78,14 @@ class Investor(mesa.Agent):
         return p.capital.credit_part * self.parameters.pays_in_compute * p.switches.compute_for_equity
 
     @property
+    def sells_compute(self) -> bool:
+        """Whether labs that it holds buy compute of it."""
+        return self.has_compute and self.model.parameters.switches.compute_for_equity
+
+    @property
     def margin(self) -> float:
         """Part (0-1) of the list price that it keeps of compute it sells; 0 for who sells none."""
-        if not self.has_compute:
-            return 0.0
-        p = self.model.parameters
-        return p.capital.credit_margin * p.switches.compute_for_equity
+        return self.model.parameters.capital.credit_margin if self.sells_compute else 0.0
 
     def sell_compute(self, amount: float) -> None:
         """A lab it holds has bought compute of it at a list price of USD `amount`, paid to the clouds: its margin."""

@@ -141,7 +141,8 @@ MARKET_COLUMNS: tuple[Column, ...] = (
         "circular_money_usd",
         "USD per quarter",
         "money of corporate investors that comes back to them: compute credits drawn, and of the cash they have put "
-        "into a lab the revenue shares it pays them and what it spends on compute while they sell it, each dollar once",
+        "into a lab the revenue shares it pays them and what it pays for compute that it is tied to buy of them, each "
+        "dollar once",
     ),
     Column(
         "circular_share",
