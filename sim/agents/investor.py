@@ -25,9 +25,9 @@ class Investment(NamedTuple):
 
 
 class Investor(mesa.Agent):
-    """One investor. `uncalled` USD its backers have promised, `called` drawn from them, `invested` paid in (compute
-    credits included, `granted`); `made` are the investments of the quarter, `tied` what labs it holds paid in cash for
-    compute of it this quarter, USD by lab."""
+    """One investor. `uncalled` USD its backers have promised, `called` drawn from them, `co_invested` put in beside
+    them by outsiders, `invested` paid in all told (compute credits included, `granted`); `made` are the investments of
+    the quarter, `tied` what labs it holds paid in cash for compute of it this quarter, USD by lab."""
 
     model: Market
 
@@ -37,6 +37,7 @@ class Investor(mesa.Agent):
         self.parameters = parameters
         self.uncalled = 0.0
         self.called = 0.0
+        self.co_invested = 0.0
         self.invested = 0.0
         self.granted = 0.0
         self.proceeds = 0.0
@@ -93,10 +94,16 @@ class Investor(mesa.Agent):
         market.journal.pay("compute_margin", market.account_of["cloud"], self.account, self.margin * amount)
 
     def call(self, amount: float) -> None:
-        """Its backers pay in what a deal lacks, USD."""
-        self.model.journal.pay("capital_call", self.model.rest_of_world, self.account, amount)
-        self.called += amount
-        self.uncalled = max(0.0, self.uncalled - amount)
+        """Its backers pay in what a deal lacks, USD, up to what they promised; outside co-investors the rest.
+
+        Bids stay within the purse, so that only what was agreed beforehand finds it short.
+        """
+        market, promised = self.model, min(amount, self.uncalled)
+        market.journal.pay("capital_call", market.rest_of_world, self.account, promised)
+        market.journal.pay("co_investment", market.rest_of_world, self.account, amount - promised)
+        self.called += promised
+        self.uncalled -= promised
+        self.co_invested += amount - promised
 
     def opinion(self, lab_id: str) -> float:
         """How much better or worse than others it thinks of a lab this quarter, a standard normal."""
@@ -107,10 +114,11 @@ class Investor(mesa.Agent):
         return float(self._opinions[lab_id][market.quarter - market.first_quarter])
 
     def receive(self, amount: float) -> None:
-        """Proceeds of a sale, USD: a fund passes them on to its backers, a corporate keeps them."""
+        """Proceeds of a sale, USD: a fund passes them on, a corporate keeps all but the part of outsiders."""
         self.proceeds += amount
-        if self.parameters.kind != "corporate":
-            self.model.journal.pay("fund_distribution", self.account, self.model.rest_of_world, amount)
+        outside = min(1.0, self.co_invested / self.invested) if self.invested > 0.0 else 0.0
+        part = outside if self.parameters.kind == "corporate" else 1.0
+        self.model.journal.pay("fund_distribution", self.account, self.model.rest_of_world, part * amount)
 
     def note(self, lab: Lab, amount: float, credit: float) -> None:
         """Remember an investment of the quarter."""

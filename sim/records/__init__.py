@@ -247,6 +247,7 @@ INVESTOR_COLUMNS: tuple[Column, ...] = (
     Column("kind", "-", "venture, corporate, parent or sovereign", "text"),
     Column("dry_powder_usd", "USD", "cash and commitments not yet called, less compute credits not yet used"),
     Column("called_usd", "USD", "drawn from its own backers so far"),
+    Column("co_invested_usd", "USD", "put in beside it by outside co-investors so far, where its promises fell short"),
     Column("invested_usd", "USD", "put into labs so far, compute credits included"),
     Column("granted_usd", "USD", "the part of it in compute credits"),
     Column("proceeds_usd", "USD", "received for shares so far"),

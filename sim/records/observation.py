@@ -355,6 +355,7 @@ def investor_rows(market: Market) -> Iterator[dict[str, Any]]:
             "kind": investor.parameters.kind,
             "dry_powder_usd": investor.dry_powder,
             "called_usd": investor.called,
+            "co_invested_usd": investor.co_invested,
             "invested_usd": investor.invested,
             "granted_usd": investor.granted,
             "proceeds_usd": investor.proceeds,
