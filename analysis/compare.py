@@ -41,6 +41,7 @@ KIND = "moatsim comparison"
 NAME = "compare"  # of the files: compare.parquet, .csv, .json, .png, .svg
 SUFFIXES = (".parquet", ".csv", ".json", ".png", ".svg")
 POPULATION = "all"
+FEWEST_SEEDS = 5  # with fewer, a spread estimated from so few differences is itself mostly luck
 CHECKS = ("identity_residual_usd", "identity_gate_usd")  # rounding of the accounts, no measure of the market
 YEAR_ENDS = ("2026Q4", "2028Q4")  # shown beside the last quarter
 
@@ -228,8 +229,20 @@ def _notes(runs: Mapping[str, Run], seeds: Sequence[int], quarters: Sequence[str
     if len({result.info.enterprises for result in runs.values()}) > 1:
         sizes = "; ".join(f"{name} has {result.info.enterprises:,}" for name, result in runs.items())
         yield f"numbers of enterprises differ, so luck does not cancel in full: {sizes}"
+    if few := few_seeds(seeds):
+        yield few
+
+
+def few_seeds(seeds: Sequence[int]) -> str:
+    """Why intervals over these seeds mean nothing or little; empty when there are FEWEST_SEEDS or more."""
     if len(seeds) == 1:
-        yield "one replication: no intervals, and no measure can be said to part"
+        return "one replication: no intervals, and no measure can be said to part"
+    if len(seeds) < FEWEST_SEEDS:
+        return (
+            f"only {len(seeds)} replications: the 95 % intervals mean little and paths seem to part or meet by chance; "
+            f"compare {FEWEST_SEEDS} or more (--replications)"
+        )
+    return ""
 
 
 # ---- comparing ----

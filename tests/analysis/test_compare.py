@@ -136,7 +136,7 @@ def test_a_run_against_itself_never_parts(several) -> None:
     numbers = found.table[found.table["n"] > 0]
     assert (numbers[["difference", "low", "high"]] == 0.0).all(axis=None) and (numbers["n"] <= 4).all()
     assert {parting.state for parting in found.partings["b"].values()} == {"never"}
-    assert found.first == {"b": None} and found.notes == ()
+    assert found.first == {"b": None} and found.notes == (compare.few_seeds(several.seeds),)
     assert compare.first_words(None).endswith("the runs are identical")
 
 
@@ -364,7 +364,19 @@ def test_compare_writes_tables_a_figure_and_the_runs(shell) -> None:
         name: [""] for name in compare._NUMBERS}), table, check_exact=True)  # fmt: skip
     for words in ("talent-war less baseline", "seeds 7-8", "2023Q4", "hhi", "release", "parts from", str(place)):
         assert words in shell.out
-    assert shell.err == ""
+    assert shell.err.splitlines() == [f"moatsim: {compare.few_seeds((7, 8))}"]
+
+
+@pytest.mark.parametrize(
+    ("count", "words"), [(1, "one replication"), (2, "only 2 replications"), (4, "only 4"), (5, "")]
+)
+def test_few_seeds_are_said_once(count: int, words: str, shell) -> None:
+    """On standard error and in the document; five say nothing. Kills: a rule off by one, once a pair, silence."""
+    short = ("--until", "2023Q2", "--workers", 1, "--replications", count, "--json")
+    assert shell("compare", "baseline", "talent-war", "cost-growth-3.1x", *short) == 0
+    said = [note for note in json.loads(shell.out)["notes"] if "replication" in note]
+    assert shell.err.splitlines() == [f"moatsim: {note}" for note in said]
+    assert len(said) == (words != "") and words in "".join(said)
 
 
 def test_json_is_one_document(shell) -> None:
@@ -515,7 +527,7 @@ def test_real_markets_do_not_depend_on_workers(tmp_path) -> None:
             [*PLAIN, "compare", "baseline", FAST, *common, "--workers", workers, "--out", tmp_path / workers],
             capture_output=True, text=True, check=False,
         )  # fmt: skip
-        assert (done.returncode, done.stderr) == (0, "")
+        assert (done.returncode, done.stderr) == (0, f"moatsim: {compare.few_seeds(range(2))}\n")
     for name in ("compare.parquet", "compare.csv", "compare.json", "compare.svg"):
         assert (tmp_path / "1" / name).read_bytes() == (tmp_path / "2" / name).read_bytes(), name
     pair = json.loads((tmp_path / "1/compare.json").read_text())["pairs"][0]
