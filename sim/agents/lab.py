@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from math import exp, inf, log
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import mesa
 import numpy as np
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from sim.market import Market
 
 NOT_ENTERED, ACTIVE, EXITED = "not_entered", "active", "exited"
+STOP: Literal["stop"] = "stop"  # what a lab chooses that looks for a buyer
 FASTEST_GROWTH = 3.0  # yearly; nobody extrapolates more than a quadrupling
 UNKNOWN_DATE = "2199Q4"  # a place for a lab that nobody has founded yet
 NEVER = 10_000  # quarters: longer than any run
@@ -215,8 +216,13 @@ class Lab(mesa.Agent):
 
     @property
     def for_sale(self) -> bool:
-        """Its founders look for a buyer."""
+        """Its founders look for a buyer; of a lab that is gone, looked for one when it ended."""
         return self.sale is not None
+
+    @property
+    def course(self) -> str:
+        """What it is doing: its strategy, or `stop` while its founders look for a buyer."""
+        return STOP if self.for_sale else self.strategy
 
     @property
     def is_free(self) -> bool:

@@ -132,5 +132,4 @@ def close(market: Market, lab: Lab) -> None:
     lab.status = EXITED
     lab.seat_share = 0.0
     lab.valuation = 0.0
-    lab.sale = None
     market.retire_models(lab)

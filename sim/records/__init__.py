@@ -162,7 +162,7 @@ LAB_COLUMNS: tuple[Column, ...] = (
     Column("owner", "-", "id of who controls it: who took it over, else its parent, else its own", "text"),
     Column("ownership", "-", "independent, giant (subsidiary) or state", "text"),
     Column("creed", "-", "what it preaches, open or closed", "text"),
-    Column("strategy", "-", "frontier, follower, specialist or services", "text"),
+    Column("strategy", "-", "frontier, follower, specialist or services; stop while it is for sale", "text"),
     Column("status", "-", "not_entered, active or exited", "text"),
     Column("release_policy", "-", "flagship/small: closed, open, open_threshold or none", "text"),
     Column("cash_usd", "USD", "cash at quarter end"),

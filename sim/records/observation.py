@@ -281,7 +281,7 @@ def _lab_row(market: Market, lab: Lab, capability: dict[int, float]) -> dict[str
         "owner": lab.owner,
         "ownership": lab.parameters.ownership,
         "creed": lab.parameters.creed,
-        "strategy": lab.strategy,
+        "strategy": lab.course,
         "status": lab.status,
         "release_policy": lab.release_policy(),
         "cash_usd": float(journal.cash[account]),
