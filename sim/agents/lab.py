@@ -148,7 +148,7 @@ class Lab(mesa.Agent):
         self.sale: Sale | None = None  # its founders look for a buyer
         self.forbidden: set[str] = set()  # buyers whom a regulator has refused
         self.proposed = False  # founders look for their first money
-        self.usual_staff = 0.0  # staff it is used to pay, USD a year; 0 before its first quarter at work
+        self.heads = 0.0  # its researchers, as what they cost a year at the wage of the first day, USD; 0 before work
         self.vacant = 0.0  # part of its research posts that people have left
         self.learned = 0.0  # log of the factor on training efficiency that it took over from others
         self.origin = ""  # the lab its founders left
@@ -315,10 +315,9 @@ class Lab(mesa.Agent):
         return self.plan.budget * self.model.parameters.costs.staff_share
 
     def research_rate(self) -> float:
-        """Own research drift, OOM a year, of the staff it can pay at today's wages."""
-        t = self.model.parameters.technology
-        at_work = 1.0 - self.vacant * self.model.parameters.switches.staff_moves
-        staff = self.staff_spending / self.model.trends.wage * at_work
+        """Own research drift, OOM a year, of its heads at work; of all it can pay at once where nobody moves."""
+        t, s = self.model.parameters.technology, self.model.parameters.switches
+        staff = self.heads * (1.0 - self.vacant) if s.staff_moves else self.staff_spending / self.model.trends.wage
         return float(research_drift(t.research_rate, staff, self.model.trends.research_reference, t.research_concavity))
 
     # ---- planning: affordability first
