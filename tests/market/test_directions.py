@@ -42,7 +42,7 @@ def column(name: str) -> Measure:
 
 
 def well_placed(records: Records, p: Parameters) -> float:
-    """Distribution (0-1) of the lab behind the average USD of API spend: clouds and parents bring its models to buyers."""
+    """Distribution (0-1) by clouds and parents of the lab behind the average USD of API spend."""
     labs, lens = sorted(p.labs), LENSES.index("api_spend")
     at = [records.keys.position("lab", lab) for lab in labs]
     shares = np.nanmean(records.shares[-LAST:, 0, lens, at], axis=0)

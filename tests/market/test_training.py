@@ -131,7 +131,7 @@ def test_money_for_staff_is_heads_or_pay_and_never_both(baseline: Scenario) -> N
     for _ in range(80):
         move_staff(market, labs)
     assert lab.research_rate() == pytest.approx(before * 2.0**p.technology.research_concavity, rel=1e-6)
-    p.technology.staff_mobility, market.trends.wage, p.costs.hiring_years = 0.5, 3.0 * wage, 0.01
+    p.technology.staff_mobility, market.trends.wage, p.costs.hiring_years = 0.5, 3.0 * wage, 0.0
     for other in labs:
         other.heads = other.staff_spending / market.trends.wage
     move_staff(market, labs)
