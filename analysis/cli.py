@@ -316,6 +316,8 @@ def compare(
     with _refused():
         notes = comparing.version_notes(map(Path, plan.opened), bool(plan.scenarios))
         comparison = comparing.compare(runs, notes, names)
+        if few := comparing.few_seeds(comparison.seeds):
+            _say(f"moatsim: {few}")
         shown = comparing.shown_measures(comparison, names)
     document = comparing.as_document(comparison, shown)
     files = comparing.save(comparison, plan.place, document)
@@ -550,12 +552,21 @@ def _compared_runs(plan: _Plan, workers: int, csv: bool) -> tuple[dict[str, Run]
 
 def _print_comparison(comparison: Comparison, names: Sequence[str]) -> None:
     """Each pair's measures at a few quarters, its events, and where its paths part."""
-    from analysis.compare import EVENT_HEADINGS, HEADINGS, PARTING_RULE, event_rows, first_words, summary_rows
+    from analysis.compare import (
+        EVENT_HEADINGS,
+        HEADINGS,
+        PARTING_RULE,
+        event_rows,
+        few_seeds,
+        first_words,
+        summary_rows,
+    )
 
     quarters = comparison.quarters
     print(f"\nreference {comparison.reference}: {_seed_text(comparison.seeds)}, {quarters[0]} to {quarters[-1]}")
     for note in comparison.notes:
-        print(f"note: {note}")
+        if note != few_seeds(comparison.seeds):  # said on standard error
+            print(f"note: {note}")
     console = _console(sys.stdout)
     for scenario in comparison.scenarios:
         print(f"\n{scenario} less {comparison.reference}, mean over the replications with its 95 % interval")

@@ -32,7 +32,7 @@ from analysis.paired import (
     so_far,
 )
 from sim import __version__
-from sim.records import COLUMNS, EVENT_KINDS, LENSES, QUARTER_COLUMN, Column
+from sim.records import COLUMNS, EVENT_COUNTS, LENSES, QUARTER_COLUMN, SHOCKS, Column
 from sim.records.names import EVENTS, FUNDING, SHARE, SO_FAR, named
 from sim.runs.folder import MANIFEST, FolderError, arrow_schema, read_manifest, write_atomic, write_json, write_parquet
 from sim.runs.results import TABLES, Run, open_run
@@ -41,6 +41,7 @@ KIND = "moatsim comparison"
 NAME = "compare"  # of the files: compare.parquet, .csv, .json, .png, .svg
 SUFFIXES = (".parquet", ".csv", ".json", ".png", ".svg")
 POPULATION = "all"
+FEWEST_SEEDS = 5  # with fewer, a spread estimated from so few differences is itself mostly luck
 CHECKS = ("identity_residual_usd", "identity_gate_usd")  # rounding of the accounts, no measure of the market
 YEAR_ENDS = ("2026Q4", "2028Q4")  # shown beside the last quarter
 
@@ -150,7 +151,7 @@ def all_measures() -> dict[str, Measure]:
         if c.kind != "text" and c.name not in CHECKS
     ]
     shares = [Measure(SHARE, lens, "open", "0-1", share(lens, "openness", "open", POPULATION)) for lens in LENSES]
-    events = [Measure(EVENTS, "", kind, "count", so_far(kind)) for kind in EVENT_KINDS]
+    events = [Measure(EVENTS, "", kind, "count", so_far(kind)) for kind in EVENT_COUNTS]
     return {measure.name: measure for measure in (*market, *shares, *events)}
 
 
@@ -178,6 +179,8 @@ def known_measures(names: Iterable[str]) -> tuple[str, ...]:
 
 def _has(result: Run, measure: Measure) -> bool:
     """Whether a run holds the measure; an earlier version may not have recorded it."""
+    if measure.measure == EVENTS and measure.key in SHOCKS.values():
+        return "what" in result.table("events").columns
     if measure.measure in (EVENTS, FUNDING, SO_FAR):
         return True
     return measure.lens in result.cube.lenses if measure.lens else measure.measure in result.table("market").columns
@@ -226,8 +229,20 @@ def _notes(runs: Mapping[str, Run], seeds: Sequence[int], quarters: Sequence[str
     if len({result.info.enterprises for result in runs.values()}) > 1:
         sizes = "; ".join(f"{name} has {result.info.enterprises:,}" for name, result in runs.items())
         yield f"numbers of enterprises differ, so luck does not cancel in full: {sizes}"
+    if few := few_seeds(seeds):
+        yield few
+
+
+def few_seeds(seeds: Sequence[int]) -> str:
+    """Why intervals over these seeds mean nothing or little; empty when there are FEWEST_SEEDS or more."""
     if len(seeds) == 1:
-        yield "one replication: no intervals, and no measure can be said to part"
+        return "one replication: no intervals, and no measure can be said to part"
+    if len(seeds) < FEWEST_SEEDS:
+        return (
+            f"only {len(seeds)} replications: the 95 % intervals mean little and paths seem to part or meet by chance; "
+            f"compare {FEWEST_SEEDS} or more (--replications)"
+        )
+    return ""
 
 
 # ---- comparing ----

@@ -46,7 +46,7 @@ WHAT = {
     "blocked_merger": "was kept from merging with {who}",
     "winddown": "was wound down",
     "entry": "entered the market, spun out of {who}",
-    "shock": "was hit by a shock",
+    "shock": "had an incident",
 }
 AS_BUYER = {
     "acquihire": "hired away the team of {lab} for {amount}",

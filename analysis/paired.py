@@ -14,6 +14,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import stdtrit
 
+from sim.records import counted_as
 from sim.records.names import Named
 from sim.runs.results import Run
 
@@ -44,11 +45,11 @@ def table_column(table: str, name: str) -> Read:
 
 
 def so_far(*kinds: str) -> Read:
-    """Reads how many events of these kinds there have been."""
+    """Reads how many events there have been that count under these names of EVENT_COUNTS."""
 
     def read(result: Run) -> Floats:
         events = result.table("events")
-        happened = events[events["kind"].isin(kinds)].groupby(["replication", "quarter"]).size()
+        happened = events[counted_as(events).isin(kinds)].groupby(["replication", "quarter"]).size()
         every = pd.MultiIndex.from_product([result.seeds, result.quarters])
         return _grid(result, happened.reindex(every, fill_value=0).to_numpy()).cumsum(axis=1)
 

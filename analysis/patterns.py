@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from analysis import pages
 from sim import __version__
 from sim.quarters import quarter_number
+from sim.records import counted_as
 from sim.runs import run
 from sim.runs.results import Run
 from sim.scenario import Scenario, load_scenario
@@ -157,10 +158,10 @@ def _by_seed(result: Run, values: pd.Series) -> Floats:
 
 
 def events_by_year(result: Run) -> dict[str, dict[str, float]]:
-    """Mean number of events of a year over the seeds, {kind: {year: events}}, the most frequent kind first."""
+    """Mean number of events of a year over the seeds, {kind: {year: events}}, shocks by what they are; most first."""
     events = result.table("events")
     years = events["quarter"].str[:4]
-    table = events.groupby([events["kind"], years]).size().unstack(fill_value=0) / len(result.seeds)
+    table = events.groupby([counted_as(events).rename("kind"), years]).size().unstack(fill_value=0) / len(result.seeds)
     ordered = table.loc[table.sum(axis=1).sort_values(ascending=False, kind="stable").index]
     return {str(kind): {str(y): float(n) for y, n in row.items()} for kind, row in ordered.iterrows()}
 

@@ -41,8 +41,8 @@ _PROCEEDS = ("distribution", "licence_fee", "purchase")
 _FUND_IN = tuple(
     CODE[name]
     for name in (
-        *("opening_balance", "capital_call", "distribution", "licence_fee", "purchase", "revenue_share"),
-        *("interest", "debt_repayment", "estate", "compute_margin"),
+        *("opening_balance", "capital_call", "co_investment", "distribution", "licence_fee", "purchase"),
+        *("revenue_share", "interest", "debt_repayment", "estate", "compute_margin"),
     )
 )
 _FUND_OUT = tuple(CODE[name] for name in ("equity", "credit_redemption", "fund_distribution"))

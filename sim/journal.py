@@ -74,6 +74,7 @@ PURPOSES: tuple[Purpose, ...] = (
     Purpose("consumer_receipts", "circulation", REST_OF_WORLD, "consumers", "household income spent on seats"),
     Purpose("treasury_receipts", "circulation", REST_OF_WORLD, "treasury", "a parent's earnings from other business"),
     Purpose("capital_call", "circulation", REST_OF_WORLD, "investor", "limited partners pay in called capital"),
+    Purpose("co_investment", "circulation", REST_OF_WORLD, "investor", "outsiders pay in what nobody had promised it"),
     Purpose("api", "revenue", "enterprise", "lab", "metered use of a first-party API", True),
     Purpose("private_deployment", "revenue", "enterprise", "lab", "closed weights run for one buyer", True),
     Purpose("private_deployment_fee", "circulation", "enterprise", "cloud", "isolated capacity for them", True),

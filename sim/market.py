@@ -204,6 +204,7 @@ class Market(mesa.Model):
         self.exits_and_rescues = 0
         for investor in self.investor.values():
             investor.made.clear()
+            investor.tied.clear()
         self.changed_stakes.clear()
         if self.quarter == self.first_quarter:
             for investor in self.investor.values():
@@ -220,7 +221,8 @@ class Market(mesa.Model):
     def apply_shocks_and_advance_trends(self) -> None:
         """Dated changes take effect; from the second quarter on, trends move."""
         for change in self.calendar.apply(self.parameters, self.quarter):
-            self.event("shock", "", cause=f"{change.shock.key}: {change.said}")
+            what = "ends" if change.ends else "begins"
+            self.event("shock", "", cause=f"{change.shock.key}: {change.said}", what=what)
             self._note_licence(change)
         self._bind_licences()
         if self.quarter == self.first_quarter:
@@ -725,6 +727,8 @@ class Market(mesa.Model):
         amount: float = 0.0,
         cause: str = "",
         numbers: Mapping[str, float] | None = None,
+        what: str = "",
     ) -> None:
-        """Write an event into the ledger: who, with whom, USD moved, why, and the numbers the decision saw."""
-        self.records.event(Event(self.label, kind, lab, counterparty, amount, cause, numbers_text(numbers or {})))
+        """Write an event into the ledger: who, with whom, USD moved, why, the numbers the decision saw, which shock."""
+        seen = numbers_text(numbers or {})
+        self.records.event(Event(self.label, kind, lab, counterparty, amount, cause, seen, what))

@@ -162,19 +162,14 @@ def transitions(before: ArrayLike, after: ArrayLike, parties: int, values: Seque
     return [np.asarray(np.bincount(cell, value, parties**2), np.float64).reshape(shape) for value in values]
 
 
-def returned_cash(outstanding: Floats, shared: Floats, compute: Floats, sells: NDArray[np.bool_]) -> Floats:
+def returned_cash(outstanding: Floats, shared: Floats, bought: Floats) -> Floats:
     """Investors' cash that comes back to them in a quarter, USD, shape (investors, labs).
 
     outstanding (investors, labs): cash put in so far that has not come back yet; shared (investors, labs): the
-    quarter's revenue shares; compute (labs,): the quarter's cash payments for compute; sells (investors,): whether an
-    investor sells compute. Revenue shares come back first; then a lab's compute bill, divided among its backers that
-    sell compute by what is still outstanding. No dollar comes back twice.
+    quarter's revenue shares; bought (investors, labs): compute that a lab paid in cash and is tied to buy of this
+    investor, whatever else it buys of others. No more comes back than is outstanding, and no dollar twice.
     """
-    first = np.minimum(shared, outstanding)
-    left = (outstanding - first) * sells[:, None]
-    whole = left.sum(axis=0)
-    part = np.minimum(1.0, compute / np.where(whole > 0.0, whole, 1.0))
-    return np.asarray(first + left * part)
+    return np.minimum(shared + bought, outstanding)
 
 
 def hhi_change_by_cause(

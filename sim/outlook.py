@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim.agents.lab import FASTEST_GROWTH, Lab
-from sim.economics.strategy import attraction, contest_share
+from sim.economics.strategy import attraction, contest_share, market_reach
 from sim.economics.valuation import compute_return, option_value, revenue_multiple, standing
-from sim.markets.menu import API
+from sim.markets.menu import API, self_run
 from sim.parameters import REGIONS, TIERS, WORKLOADS, Licence, Parameters, Tier
 from sim.quarters import QUARTERS_PER_YEAR
 
@@ -49,7 +49,7 @@ class Outlook:
     own_margin: Floats  # the part of `margin` of each lab (position, tier, openness)
     sales: Floats  # USD paid last quarter for each lab's models in production, to it and hosts (position, type of work)
     best_open: Floats  # by lab position and tier: capability of the best open model of all others
-    reach: dict[str, float]
+    reach: Floats  # part of API spend (0-1) by openness and home region of the developer
     purses: Floats  # by investor: part of all dry powder
     credits: Floats  # by investor: part of its investments paid in compute
     margins: Floats  # by investor: what it keeps of compute it sells
@@ -149,10 +149,11 @@ class Outlook:
         lines = revenue.get("hosted_revenue_share", 0.0) + revenue.get("services", 0.0)
         return max(0.0, float(self.own_margin[lab.position].sum()) + QUARTERS_PER_YEAR * lines)
 
-    def pull_of(self, lab: Lab, gap: float, parameters: Parameters) -> float:
-        """Attraction of a model of the lab this far behind the best."""
+    def pull_of(self, lab: Lab, is_open: bool, gap: float, parameters: Parameters) -> float:
+        """Attraction of a model of the lab this far behind the best, sold closed or as open weights."""
         brand, weight = lab.brand * parameters.switches.brand, parameters.strategy.quality_weight
-        return float(attraction(gap, brand, weight, self.reach[lab.parameters.region]))
+        reach = float(self.reach[int(is_open), REGIONS.index(lab.parameters.region)])
+        return float(attraction(gap, brand, weight, reach))
 
     def contest(self, lab: Lab, tier: Tier, is_open: bool, own: float) -> float:
         """Part (0-1) of what sellers of this tier and openness earn that a model of this pull would draw."""
@@ -174,7 +175,7 @@ class Outlook:
         of the margins on open first-party sales, and the share of hosts' sales and the services (`services_rate`) that
         users of its weights pay for.
         """
-        t, own = TIERS.index(tier), self.pull_of(lab, gap, parameters)
+        t, own = TIERS.index(tier), self.pull_of(lab, licence != "closed", gap, parameters)
         if licence == "closed":
             drawn = max(0.0, float(self.margin[t, CLOSED])) * self.contest(lab, tier, False, own)
             return max(drawn, self.won_from_open(lab, tier, own, parameters))
@@ -196,20 +197,27 @@ def _multiple(growth: float, p: Parameters) -> float:
     return revenue_multiple(growth, c.multiple_base, c.multiple_elasticity, c.multiple_cap)
 
 
-def _reach(market: Market) -> dict[str, float]:
-    """Part of all API spend (0-1) that may go to labs of each region, less buyers' distrust."""
+def _reach(market: Market) -> Floats:
+    """Part of all API spend (0-1) that may go to closed and to open models of each region, less buyers' distrust.
+
+    Buyers' own rules (`sim.choice`): a ban leaves weights that others run, less distrust is left of those run in house.
+    """
     p, region = market.parameters, market.population.enterprises.region
     spend = np.bincount(region[market.usage.enterprise], market.usage.api_spend, len(REGIONS))
     whole = float(spend.sum())
     weight = spend / whole if whole > 0.0 else np.full(len(REGIONS), 1.0 / len(REGIONS))
     buyers = [p.regions[name] for name in REGIONS]
-    return {
-        home: sum(
-            float(weight[i]) * (1.0 - buyer.distrust.get(home, 0.0)) * (not buyer.banned.get(home, False))
-            for i, buyer in enumerate(buyers)
-        )
-        for home in REGIONS
-    }
+    distrust = np.array([[buyer.distrust.get(home, 0.0) for home in REGIONS] for buyer in buyers])
+    banned = np.array([[buyer.banned.get(home, False) for home in REGIONS] for buyer in buyers])
+    return market_reach(distrust * p.switches.origin, banned, weight, _in_house(market), p.demand.in_house_distrust)
+
+
+def _in_house(market: Market) -> float:
+    """Part (0-1) of open weights' tokens in production that run on buyers' own machines; 0 while there are none."""
+    usage = market.usage
+    used = market.catalogue.is_open[usage.model] & usage.production
+    tokens = float(usage.tokens[used].sum())
+    return float(usage.tokens[used & self_run(usage.mode)].sum()) / tokens if tokens > 0.0 else 0.0
 
 
 def _by_cell(market: Market, values: Floats) -> Floats:
@@ -219,13 +227,14 @@ def _by_cell(market: Market, values: Floats) -> Floats:
     return np.bincount(cell, values, labs * 4).astype(np.float64).reshape(labs, 2, 2)
 
 
-def _pulls(market: Market, best: float, reach: dict[str, float]) -> Floats:
+def _pulls(market: Market, best: float, reach: Floats) -> Floats:
     """Attraction of what each lab has on sale by tier and openness; superseded models count no more."""
     c, weight = market.catalogue, market.parameters.strategy.quality_weight
-    home = np.array([reach[REGIONS[region]] for region in market.home_regions])
+    home = np.array(market.home_regions)
     brand = np.array([lab.brand for lab in market.roster] + [0.0]) * market.parameters.switches.brand
+    within = reach[c.is_open.astype(np.int64), home[c.lab]]
     on_sale = np.array([not m.superseded for m in c.models]) & (c.is_open | (c.price > 0.0))
-    return _by_cell(market, on_sale * attraction(best - c.capability, brand[c.lab], weight, home[c.lab]))
+    return _by_cell(market, on_sale * attraction(best - c.capability, brand[c.lab], weight, within))
 
 
 def _margins(market: Market) -> Floats:

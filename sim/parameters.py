@@ -242,7 +242,7 @@ class Costs(Section):
     usual_wage_growth: float = number(
         "x per year", "growth of pay at which people move at the usual rate; above it there is a talent war", 1.001, 3.0
     )
-    hiring_years: float = number("years", "time constant at which the staff on the books follows spending", 0.01, 10.0)
+    hiring_years: float = number("years", "time constant at which the staff on the books follows spending", 0.0, 10.0)
     vacancy_years: float = number("years", "time for which a post stays empty when somebody leaves", 0.0, 5.0)
     build_out_lag: float = number("years", "time constant at which compute capacity follows plans", 0.0, 10.0)
     budget_ratchet: float = number("x per quarter", "largest rise of a budget in a quarter", 1.0, 4.0)

@@ -235,24 +235,15 @@ def test_transitions_by_hand():
 
 
 def test_returned_cash_by_hand():
-    """Backers have 100, 60 and 50 outstanding; 10 and 100 come as revenue shares, the second's only up to 60. Of a
-    compute bill of 45 the first, who sells compute, gets 45 of its 90; the third sells none. Kills: more back than was
-    put in, a backer without compute paid for it, the bill paid in full to each seller."""
+    """Backers have 100, 60, 50 and 40 outstanding; 10 and 100 come as revenue shares, the second's only up to 60. Of
+    the first the lab has bought compute for 45, of the fourth, who put in 40, for 70; of the third none. Kills: more
+    back than was put in, a dollar back twice, a backer of whom nothing was bought paid for compute."""
     back = returned_cash(
-        np.array([[100.0], [60.0], [50.0]]),
-        np.array([[10.0], [100.0], [0.0]]),
-        np.array([45.0]),
-        np.array([1, 1, 0]) > 0,
+        np.array([[100.0], [60.0], [50.0], [40.0]]),
+        np.array([[10.0], [100.0], [0.0], [15.0]]),
+        np.array([[45.0], [0.0], [0.0], [70.0]]),
     )
-    assert back.tolist() == [[55.0], [60.0], [0.0]]
-
-
-def test_a_compute_bill_is_divided_by_what_is_outstanding():
-    """30 between sellers with 20 and 40, then a bill beyond both. Kills: equal parts, a bill that returns it twice."""
-    outstanding, nothing = np.array([[20.0], [40.0]]), np.zeros((2, 1))
-    sells = np.array([True, True])
-    assert returned_cash(outstanding, nothing, np.array([30.0]), sells).ravel().tolist() == pytest.approx([10.0, 20.0])
-    assert returned_cash(outstanding, nothing, np.array([1e6]), sells).ravel().tolist() == [20.0, 40.0]
+    assert back.tolist() == [[55.0], [60.0], [0.0], [40.0]]
 
 
 def test_names_of_the_contract():

@@ -26,8 +26,9 @@ class Investment(NamedTuple):
 
 
 class Investor(mesa.Agent):
-    """One investor. `uncalled` USD its backers have promised, `called` drawn from them, `invested` paid in (compute
-    credits included, `granted`); `made` are the investments of the quarter."""
+    """One investor. `uncalled` USD its backers have promised, `called` drawn from them, `co_invested` put in beside
+    them by outsiders, `invested` paid in all told (compute credits included, `granted`); `made` are the investments of
+    the quarter, `tied` what labs it holds paid in cash for compute of it this quarter, USD by lab."""
 
     model: Market
 
@@ -37,10 +38,12 @@ class Investor(mesa.Agent):
         self.parameters = parameters
         self.uncalled = 0.0
         self.called = 0.0
+        self.co_invested = 0.0
         self.invested = 0.0
         self.granted = 0.0
         self.proceeds = 0.0
         self.made: list[Investment] = []
+        self.tied: dict[str, float] = {}
         self._opinions: dict[str, NDArray[np.float64]] = {}
 
     @cached_property
@@ -77,12 +80,14 @@ class Investor(mesa.Agent):
         return p.capital.credit_part * self.parameters.pays_in_compute * p.switches.compute_for_equity
 
     @property
+    def sells_compute(self) -> bool:
+        """Whether labs that it holds buy compute of it."""
+        return self.has_compute and self.model.parameters.switches.compute_for_equity
+
+    @property
     def margin(self) -> float:
         """Part (0-1) of the list price that it keeps of compute it sells; 0 for who sells none."""
-        if not self.has_compute:
-            return 0.0
-        p = self.model.parameters
-        return p.capital.credit_margin * p.switches.compute_for_equity
+        return self.model.parameters.capital.credit_margin if self.sells_compute else 0.0
 
     def sell_compute(self, amount: float) -> None:
         """A lab it holds has bought compute of it at a list price of USD `amount`, paid to the clouds: its margin."""
@@ -91,12 +96,18 @@ class Investor(mesa.Agent):
             market.journal.pay("compute_margin", market.account_of["cloud"], self.account, kept)
 
     def call(self, amount: float) -> None:
-        """Its backers pay in what a deal lacks, USD."""
+        """Its backers pay in what a deal lacks, USD, up to what they promised; outside co-investors the rest.
+
+        Bids stay within the purse, so that only what was agreed beforehand finds it short.
+        """
         if amount == 0.0:  # as most often
             return
-        self.model.journal.pay("capital_call", self.model.rest_of_world, self.account, amount)
-        self.called += amount
-        self.uncalled = max(0.0, self.uncalled - amount)
+        market, promised = self.model, min(amount, self.uncalled)
+        market.journal.pay("capital_call", market.rest_of_world, self.account, promised)
+        market.journal.pay("co_investment", market.rest_of_world, self.account, amount - promised)
+        self.called += promised
+        self.uncalled -= promised
+        self.co_invested += amount - promised
 
     def opinion(self, lab_id: str) -> float:
         """How much better or worse than others it thinks of a lab this quarter, a standard normal."""
@@ -106,10 +117,11 @@ class Investor(mesa.Agent):
         return float(self._opinions[lab_id][market.quarter - market.first_quarter])
 
     def receive(self, amount: float) -> None:
-        """Proceeds of a sale, USD: a fund passes them on to its backers, a corporate keeps them."""
+        """Proceeds of a sale, USD: a fund passes them on, a corporate keeps all but the part of outsiders."""
         self.proceeds += amount
-        if self.parameters.kind != "corporate":
-            self.model.journal.pay("fund_distribution", self.account, self.model.rest_of_world, amount)
+        outside = min(1.0, self.co_invested / self.invested) if self.invested > 0.0 else 0.0
+        part = outside if self.parameters.kind == "corporate" else 1.0
+        self.model.journal.pay("fund_distribution", self.account, self.model.rest_of_world, part * amount)
 
     def note(self, lab: Lab, amount: float, credit: float) -> None:
         """Remember an investment of the quarter."""

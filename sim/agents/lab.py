@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from functools import cached_property
 from math import exp, inf, log
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import mesa
 import numpy as np
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from sim.market import Market
 
 NOT_ENTERED, ACTIVE, EXITED = "not_entered", "active", "exited"
+STOP: Literal["stop"] = "stop"  # what a lab chooses that looks for a buyer
 FASTEST_GROWTH = 3.0  # yearly; nobody extrapolates more than a quadrupling
 UNKNOWN_DATE = "2199Q4"  # a place for a lab that nobody has founded yet
 NEVER = 10_000  # quarters: longer than any run
@@ -151,7 +152,7 @@ class Lab(mesa.Agent):
         self.sale: Sale | None = None  # its founders look for a buyer
         self.forbidden: set[str] = set()  # buyers whom a regulator has refused
         self.proposed = False  # founders look for their first money
-        self.usual_staff = 0.0  # staff it is used to pay, USD a year; 0 before its first quarter at work
+        self.heads = 0.0  # its researchers, as what they cost a year at the wage of the first day, USD; 0 before work
         self.vacant = 0.0  # part of its research posts that people have left
         self.learned = 0.0  # log of the factor on training efficiency that it took over from others
         self.origin = ""  # the lab its founders left
@@ -226,8 +227,13 @@ class Lab(mesa.Agent):
 
     @property
     def for_sale(self) -> bool:
-        """Its founders look for a buyer."""
+        """Its founders look for a buyer; of a lab that is gone, looked for one when it ended."""
         return self.sale is not None
+
+    @property
+    def course(self) -> str:
+        """What it is doing: its strategy, or `stop` while its founders look for a buyer."""
+        return STOP if self.for_sale else self.strategy
 
     @property
     def is_free(self) -> bool:
@@ -338,10 +344,9 @@ class Lab(mesa.Agent):
         return self.plan.budget * self.model.parameters.costs.staff_share
 
     def research_rate(self) -> float:
-        """Own research drift, OOM a year, of the staff it can pay at today's wages."""
-        t = self.model.parameters.technology
-        at_work = 1.0 - self.vacant * self.model.parameters.switches.staff_moves
-        staff = self.staff_spending / self.model.trends.wage * at_work
+        """Own research drift, OOM a year, of its heads at work; of all it can pay at once where nobody moves."""
+        t, s = self.model.parameters.technology, self.model.parameters.switches
+        staff = self.heads * (1.0 - self.vacant) if s.staff_moves else self.staff_spending / self.model.trends.wage
         return float(research_drift(t.research_rate, staff, self.model.trends.research_reference, t.research_concavity))
 
     # ---- planning: affordability first

@@ -37,7 +37,7 @@ def weigh(market: Market, lab: Lab, tier: Tier, capability: float) -> OpenOrClos
         talent=p.release.talent_saving * lab.staff_spending,
         complement=complement_value(lab.complement(tier), lead, p.release.lead_scale, next_run(market, lab, tier)),
         harm=rivals_harm(
-            rivals, outlook.contest(lab, tier, False, outlook.pull_of(lab, gap, p)), p.release.harm_returned
+            rivals, outlook.contest(lab, tier, False, outlook.pull_of(lab, False, gap, p)), p.release.harm_returned
         ),
     )
 

@@ -19,22 +19,23 @@ if TYPE_CHECKING:
 def move_staff(market: Market, labs: Sequence[Lab]) -> None:
     """A quarter's moves between labs at work: who gains people learns, who loses them has posts to fill.
 
-    Pay per head is staff spending over the staff a lab is used to pay, which follows with the time it takes to hire:
-    who grows fast pays more, who cuts pays less.
+    Heads follow what spending would pay at the going wage with the time it takes to hire. Pay per head, over that wage,
+    is the rest of spending: who grows fast pays more until it has hired, who cuts pays less.
     """
     c, t = market.parameters.costs, market.parameters.technology
     labs = [lab for lab in labs if lab.staff_spending > 0.0]
     if not labs:
         return
+    wage, at_once = market.trends.wage, c.hiring_years == 0.0
     for lab in labs:
-        lab.usual_staff = lab.usual_staff or lab.staff_spending
+        lab.heads = lab.staff_spending / wage if at_once or lab.heads == 0.0 else lab.heads
     spending = np.array([lab.staff_spending for lab in labs])
-    pay = spending / np.array([lab.usual_staff for lab in labs])
+    pay = spending / (wage * np.array([lab.heads for lab in labs]))
     mobility = t.staff_mobility * war_intensity(c.wage_growth, c.usual_wage_growth)
     vacant = np.minimum(1.0, c.vacancy_years * leaving(pay, spending, mobility))
     known = np.array([lab.knowledge for lab in labs])
     gained = carried_knowledge(known, pay, mobility, market.parameters.control.staff_knowledge, DT)
-    hired = -math.expm1(-DT / c.hiring_years)
+    hired = 1.0 if at_once else -math.expm1(-DT / c.hiring_years)
     for lab, empty, more in zip(labs, vacant.tolist(), gained.tolist(), strict=True):
         lab.vacant, lab.knowledge = empty, lab.knowledge + more
-        lab.usual_staff += hired * (lab.staff_spending - lab.usual_staff)
+        lab.heads += hired * (lab.staff_spending / wage - lab.heads)

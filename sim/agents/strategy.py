@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim.agents.bases import continued
-from sim.agents.lab import Lab, Sale
+from sim.agents.lab import STOP, Lab, Sale
 from sim.economics.costs import seat_serving_cost
 from sim.economics.strategy import chance_within, choice_chances, drawn_from, gap_at_run_share, giving_up_hazard
 from sim.parameters import STRATEGIES, WORKLOADS, Strategy, WorkloadType
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float64]
 
-STOP: Literal["stop"] = "stop"
 LARGEST_CORRECTION = 3.0  # nobody takes one good year for more than a threefold of the expected
 
 
@@ -212,7 +211,7 @@ def reconsider(market: Market, lab: Lab) -> None:
 
 def turn(market: Market, lab: Lab, choice: Choice) -> None:
     """Do what was chosen, and say what each strategy was expected to be worth. Who goes on is no longer for sale."""
-    held = STOP if lab.for_sale else lab.strategy
+    held = lab.course
     if choice.chosen == STOP:
         lab.sale = lab.sale or Sale(market.quarter, why_stop(lab.strategy, choice))
     else:

@@ -21,6 +21,21 @@ def attraction(
     return np.asarray(reach * np.exp(brand - quality_weight * gap))
 
 
+def market_reach(
+    distrust: ArrayLike, banned: ArrayLike, weight: ArrayLike, in_house: float, remains: float
+) -> FloatArray:
+    """Part of a market (0-1) that models of each origin reach, closed ones and open weights: shape (2, origins).
+
+    ``distrust`` (0-1) and ``banned`` have shape (buyers' regions, origins), ``weight`` (regions,) is the part of the
+    market in each region. A ban binds what developers serve themselves, not weights that others run; where open weights
+    run in house, in the part ``in_house`` (0-1) of their use, a part ``remains`` (0-1) of the distrust is left.
+    """
+    d, parts = np.asarray(distrust, dtype=np.float64), np.asarray(weight, dtype=np.float64)[:, None]
+    closed = (1.0 - d) * ~np.asarray(banned, dtype=bool)
+    opened = 1.0 - d * (1.0 - in_house * (1.0 - remains))
+    return np.stack([(parts * closed).sum(axis=0), (parts * opened).sum(axis=0)])
+
+
 def contest_share(own: float, rivals: float) -> float:
     """Expected part of a pool: own / (own + rivals), the Tullock (1980) contest; 0 where nobody pulls."""
     return own / (own + rivals) if own + rivals > 0.0 else 0.0

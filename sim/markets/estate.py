@@ -133,5 +133,4 @@ def close(market: Market, lab: Lab) -> None:
     lab.status = EXITED
     lab.seat_share = lab.applications = 0.0
     lab.valuation = 0.0
-    lab.sale = None
     market.retire_models(lab)

@@ -45,4 +45,4 @@ def suffer(market: Market, lab: Lab, exposure: float, hazard: float) -> None:
     said = f"incident in use: brand falls by {loss:.2f} to {lab.brand:.2f} logit; {exposure:.0%} of all work at risk"
     said += f", safety record {safety:.2f}; a year has {hazard:.2f} such incidents on average"
     numbers = {"exposure": exposure, "safety": safety, "hazard_per_year": hazard, "brand_logit": lab.brand}
-    market.event("shock", lab.id, "", 0.0, said, numbers)
+    market.event("shock", lab.id, "", 0.0, said, numbers, "incident")

@@ -213,12 +213,13 @@ def buy_from_holders(market: Market, lab: Lab, cash: float) -> None:
         return
     stakes = lab.stakes
     holders = {name: market.investor[name] for name in sorted(stakes) if name in market.investor}
-    sellers = {name: investor for name, investor in holders.items() if investor.margin > 0.0 and name != lab.owner}
+    sellers = {name: investor for name, investor in holders.items() if investor.sells_compute and name != lab.owner}
     if not sellers:
         return
     parts = tied_parts([stakes[name] for name in sellers], market.parameters.capital.tied_compute)
     for investor, part in zip(sellers.values(), parts.tolist(), strict=True):
         investor.sell_compute(part * cash)
+        investor.tied[lab.id] = part * cash
 
 
 def _pay_or_owe(market: Market, lab: Lab, purpose: str, payee: int, amount: float) -> float:

@@ -72,13 +72,18 @@ def _hold(market: Market, lab: Lab, row: Round, why: str) -> None:
     credit = row.credit_share * market.parameters.switches.compute_for_equity
     in_compute = {name: credit * market.investor[name].has_compute for name in shares}
     paid = {name: row.amount * part for name, part in shares.items()}
+    lacked = -sum(market.investor[name].co_invested for name in shares)
     post = hold_round(market, lab, row.pre_money, paid, in_compute)
+    lacked += sum(market.investor[name].co_invested for name in shares)
     lead, sold = max(sorted(shares), key=lambda name: shares[name]), row.amount / post
     cause = f"{why}: {sold:.1%} sold at {dollars(row.pre_money)} before the money, burn {dollars(burn)} a year"
+    if lacked > 0.0:
+        cause += f"; outside co-investors put in {dollars(lacked)} that the investors' own backers had not promised"
     numbers = {
         "pre_money_usd": row.pre_money,
         "post_money_usd": post,
         "sold_fraction": sold,
         "burn_usd_per_year": burn,
+        "co_invested_usd": lacked,
     }
     market.event("round", lab.id, lead, row.amount, cause, numbers)

@@ -140,7 +140,8 @@ MARKET_COLUMNS: tuple[Column, ...] = (
         "circular_money_usd",
         "USD per quarter",
         "money of corporate investors that comes back to them: compute credits drawn, and of the cash they have put "
-        "into a lab the revenue shares it pays them and what it spends on compute while they sell it, each dollar once",
+        "into a lab the revenue shares it pays them and what it pays for compute that it is tied to buy of them, each "
+        "dollar once",
     ),
     Column(
         "circular_share",
@@ -160,7 +161,7 @@ LAB_COLUMNS: tuple[Column, ...] = (
     Column("owner", "-", "id of who controls it: who took it over, else its parent, else its own", "text"),
     Column("ownership", "-", "independent, giant (subsidiary) or state", "text"),
     Column("creed", "-", "what it preaches, open or closed", "text"),
-    Column("strategy", "-", "frontier, follower, specialist or services", "text"),
+    Column("strategy", "-", "frontier, follower, specialist or services; stop while it is for sale", "text"),
     Column("status", "-", "not_entered, active or exited", "text"),
     Column("release_policy", "-", "flagship/small: closed, open, open_threshold or none", "text"),
     Column("cash_usd", "USD", "cash at quarter end"),
@@ -238,6 +239,7 @@ EVENT_COLUMNS: tuple[Column, ...] = (
     Column("amount_usd", "USD", "money moved; 0 where none was"),
     Column("cause", "-", "why, in numbers", "text"),
     Column("numbers", "-", "the numbers the decision saw, as a JSON object; units are in their names", "text"),
+    Column("what", "-", "of a shock: begins or ends (a dated change), or incident (of the lab); else empty", "text"),
 )
 
 INVESTOR_COLUMNS: tuple[Column, ...] = (
@@ -246,6 +248,7 @@ INVESTOR_COLUMNS: tuple[Column, ...] = (
     Column("kind", "-", "venture, corporate, parent or sovereign", "text"),
     Column("dry_powder_usd", "USD", "cash and commitments not yet called, less compute credits not yet used"),
     Column("called_usd", "USD", "drawn from its own backers so far"),
+    Column("co_invested_usd", "USD", "put in beside it by outside co-investors so far, where its promises fell short"),
     Column("invested_usd", "USD", "put into labs so far, compute credits included"),
     Column("granted_usd", "USD", "the part of it in compute credits"),
     Column("proceeds_usd", "USD", "received for shares so far"),
@@ -318,6 +321,10 @@ EVENT_KINDS: tuple[str, ...] = (
     "entry",
     "shock",
 )
+
+# A shock is a dated change that begins or ends, or a lab's incident: what it is, and the name it is counted under.
+SHOCKS: dict[str, str] = {"begins": "shock", "ends": "shock_end", "incident": "incident"}
+EVENT_COUNTS: tuple[str, ...] = (*(kind for kind in EVENT_KINDS if kind != "shock"), *SHOCKS.values())
 
 LENSES: tuple[str, ...] = measures.LENSES
 BY: tuple[str, ...] = measures.BY
@@ -399,7 +406,10 @@ def share_keys(parameters: Parameters) -> ShareKeys:
 
 @dataclass(frozen=True)
 class Event:
-    """Something that happened to a lab in a quarter, with its cause in numbers."""
+    """Something that happened to a lab in a quarter, with its cause in numbers.
+
+    Raises ValueError for an unknown kind, for a shock that is none of SHOCKS and for another kind that is one.
+    """
 
     quarter: str
     kind: str
@@ -408,10 +418,23 @@ class Event:
     amount_usd: float = 0.0
     cause: str = ""
     numbers: str = "{}"
+    what: str = ""
 
     def __post_init__(self) -> None:
         if self.kind not in EVENT_KINDS:
             raise ValueError(f"unknown event kind '{self.kind}'; known: {', '.join(EVENT_KINDS)}")
+        if self.what not in (SHOCKS if self.kind == "shock" else ("",)):
+            raise ValueError(f"an event '{self.kind}' cannot be '{self.what}'; a shock is {', '.join(SHOCKS)}")
+
+
+def counted_as(events: pd.DataFrame) -> pd.Series[Any]:
+    """The name of EVENT_COUNTS that each event of the table counts under: its kind, a shock by what it is.
+
+    Runs of earlier versions do not say what a shock is; there all three count as `shock`.
+    """
+    if "what" not in events.columns:
+        return events["kind"]
+    return events["kind"].mask(events["kind"] == "shock", events["what"].map(SHOCKS))
 
 
 def numbers_text(numbers: Mapping[str, float]) -> str:

@@ -107,13 +107,7 @@ class Chronicle:
         usage, c = market.usage, market.catalogue
         names = [lab.id for lab in market.roster] + [COMMUNITY]
         known = market.journal.account
-        p = market.parameters
-        sells = p.switches.compute_for_equity and p.capital.tied_compute > 0.0
-        backers = [
-            (investor.account, sells and investor.parameters.pays_in_compute > 0.0)
-            for investor in market.investor.values()
-            if investor.parameters.kind == "corporate"
-        ]
+        backers = [i.account for i in market.investor.values() if i.parameters.kind == "corporate"]
         return cls(
             posts=Posts.of(usage, c, market.population.workloads.count, 2 * len(names))[0],
             trade=Trade.of(usage, c),
@@ -129,7 +123,7 @@ class Chronicle:
         posts, now = Posts.of(usage, c, w.count, self.posts.none)
         before, trade = self.posts.of_slot[usage.row], Trade.of(usage, c)
         flows = flows_of(market.journal.batches(), len(self.accounts))
-        circular, share = self.backing.come_round(flows)
+        circular, share = self.backing.come_round(flows, tied_purchases(market))
         columns = volatility(self.trade, trade) | lags(market)
         columns |= {"circular_money_usd": circular, "circular_share": share}
         made = {"downloads": market.commons.downloads, "derivatives": market.commons.derivatives}
@@ -148,6 +142,15 @@ class Chronicle:
         changes = leader_changes(self.leaders)
         changed = float("nan") if first else float(changes - before)
         return {"leader": leader, "leader_changed": changed, "leader_changes": changes}
+
+
+def tied_purchases(market: Market) -> list[tuple[int, int, float]]:
+    """Accounts of the seller and of the lab, USD of compute that the lab bought of it this quarter as its holder."""
+    return [
+        (investor.account, market.lab[name].account, usd)
+        for investor in market.investor.values()
+        for name, usd in investor.tied.items()
+    ]
 
 
 def model_ids(catalogue: Catalogue) -> Ints:

@@ -15,7 +15,6 @@ from sim.records import Words
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
-Flags = NDArray[np.bool_]
 Columns = dict[str, NDArray[np.float64] | Words]
 
 BUYERS = "enterprises"  # all enterprises are one party
@@ -101,41 +100,39 @@ def _by_partner(partner: NDArray[np.int32], usd: Floats, buyers: int) -> tuple[N
 class Backing:
     """Cash of corporate investors in labs that has not come back to them yet, USD by (investor, lab).
 
-    `backer` and `lab` give the row and column of each account, -1 for others; `sells` says who sells compute.
+    `backer` and `lab` give the row and column of each account, -1 for others.
     """
 
     backer: Ints
     lab: Ints
-    sells: Flags
     outstanding: Floats
 
     @classmethod
-    def of(cls, parties: int, backers: list[tuple[int, bool]], labs: list[int]) -> Backing:
-        """Nothing invested yet. `backers`: account and whether it sells compute; `labs`: accounts by position."""
+    def of(cls, parties: int, backers: list[int], labs: list[int]) -> Backing:
+        """Nothing invested yet. `backers`: the corporate investors' accounts; `labs`: accounts by position."""
         backer, lab = np.full((2, parties), -1, np.int64)
-        backer[[account for account, _ in backers]] = np.arange(len(backers))
+        backer[backers] = np.arange(len(backers))
         lab[labs] = np.arange(len(labs))
-        sells = np.array([sells for _, sells in backers], bool)
-        return cls(backer, lab, sells, np.zeros((len(backers), len(labs))))
+        return cls(backer, lab, np.zeros((len(backers), len(labs))))
 
-    def come_round(self, flows: Flows) -> tuple[float, float]:
+    def come_round(self, flows: Flows, tied: Sequence[tuple[int, int, float]]) -> tuple[float, float]:
         """Circular money of the quarter and its part in what could have been: (USD, 0-1; NaN without any).
 
         Credits that labs draw are their issuers' money in any case; of cash only what was invested before this quarter
-        and has not come back yet counts.
+        and has not come back yet counts, as revenue share or as `tied` purchases: (account of the seller, of the lab,
+        USD that the lab paid in cash for compute which it had to buy of that seller), each pair once.
         """
         issuer, _, used = flows.of("compute_credit_used")
         drawn = _sum(used[self.backer[issuer] >= 0])
-        compute = np.zeros(self.outstanding.shape[1])
-        for purpose in ("serving", "training"):
-            buyer, _, paid = flows.of(purpose)
-            compute[self.lab[buyer]] += paid
+        compute = sum(_sum(flows.of(purpose)[2]) for purpose in ("serving", "training"))
         sharer, backer, paid = flows.of("revenue_share")
         shared = self._by_pair(backer, sharer, paid)
-        back = returned_cash(self.outstanding, shared, compute, self.sells)
+        sellers, buyers, usd = zip(*tied, strict=True) if tied else ((), (), ())
+        bought = self._by_pair(np.array(sellers, np.int64), np.array(buyers, np.int64), np.array(usd, np.float64))
+        back = returned_cash(self.outstanding, shared, bought)
         self.outstanding += self._by_pair(*flows.of("equity")) - back
         circular = drawn + _sum(back)
-        possible = drawn + _sum(compute) + _sum(shared)
+        possible = drawn + compute + _sum(shared)
         return circular, circular / possible if possible > 0.0 else float("nan")
 
     def _by_pair(self, investor: Ints, lab: Ints, usd: Floats) -> Floats:

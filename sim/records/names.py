@@ -2,7 +2,8 @@
 
 - `hhi`: a column of the market table
 - `share.LENS.open`: open models' share under a lens; `share.LENS.BY.KEY`: any key's, as in `share.tokens.region.eu`
-- `events_so_far.KIND`: how many events of a kind there have been since the first quarter
+- `events_so_far.KIND`: how many events of a kind there have been since the first quarter; `shock` counts dated changes
+  that begin, `shock_end` those that end, `incident` incidents of labs
 - `so_far.COLUMN`: a column of the market table added up from the first quarter on
 - `funding.COLUMN`: a column of the funding table
 """
@@ -14,7 +15,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from sim.parameters import MODES, REGIONS, SEGMENTS, TIERS, WORKLOADS
-from sim.records import BY, EVENT_KINDS, FUNDING_COLUMNS, LENSES, MARKET_COLUMNS, Column
+from sim.records import BY, EVENT_COUNTS, FUNDING_COLUMNS, LENSES, MARKET_COLUMNS, Column
 
 # Keys of axes that are the same in every scenario; labs and owners are the scenario's.
 CLOSED_AXES: dict[str, tuple[str, ...]] = {
@@ -50,7 +51,7 @@ def named(name: str) -> Named:
     """The measure of this name. Raises ValueError, naming the nearest, when there is none."""
     family, _, rest = name.partition(".")
     if family == EVENTS:
-        return Named("events", _known("kind of event", rest, EVENT_KINDS))
+        return Named("events", _known("kind of event", rest, EVENT_COUNTS))
     if family == SO_FAR:
         return Named("so_far", _known("measure", rest, _numbers(MARKET_COLUMNS)))
     if family == FUNDING:

@@ -21,7 +21,7 @@ import pytest
 
 from analysis import compare, compare_figure, paired, plots
 from sim import load_scenario, runs
-from sim.records import EVENT_KINDS, LENSES
+from sim.records import EVENT_COUNTS, LENSES
 from sim.runs.folder import FolderError
 from sim.runs.results import TABLES, Run, ShareCube
 
@@ -136,7 +136,7 @@ def test_a_run_against_itself_never_parts(several) -> None:
     numbers = found.table[found.table["n"] > 0]
     assert (numbers[["difference", "low", "high"]] == 0.0).all(axis=None) and (numbers["n"] <= 4).all()
     assert {parting.state for parting in found.partings["b"].values()} == {"never"}
-    assert found.first == {"b": None} and found.notes == ()
+    assert found.first == {"b": None} and found.notes == (compare.few_seeds(several.seeds),)
     assert compare.first_words(None).endswith("the runs are identical")
 
 
@@ -146,7 +146,7 @@ def test_the_table_holds_every_measure_of_the_brief(several) -> None:
     assert list(found.table.columns) == [column.name for column in compare.TABLE]
     share = found.table[found.table["measure"] == "share"]
     assert set(share["lens"]) == set(LENSES) and set(share["key"]) == {"open"}
-    assert set(found.table.loc[found.table["measure"] == "events_so_far", "key"]) == set(EVENT_KINDS)
+    assert set(found.table.loc[found.table["measure"] == "events_so_far", "key"]) == set(EVENT_COUNTS)
     market = set(found.table["measure"]) - {"share", "events_so_far"}
     assert {"hhi", "gap_oom", "adoption", "going_price_customer_facing", "products"} <= market
     assert not {"leader", "quarter", "identity_residual_usd", "identity_gate_usd"} & market
@@ -203,6 +203,32 @@ def test_an_event_that_only_one_has_differs(several) -> None:
     found = compare.compare({"a": several, "b": more})
     assert found.first["b"] == compare.FirstDifference("2025Q2", ("events.amount_usd",))
     assert found.rows("b", found.measure("events_so_far.merger")).loc["2025Q2", "difference"] == 0.25
+
+
+def with_events(result, events):
+    """The run with another table of events."""
+    tables = {name: result.table(name) for name in TABLES} | {"events": events}
+    return Run(result.scenario, result.seeds, tables, result.cube, result.info)
+
+
+def test_shocks_that_begin_or_end_and_incidents_are_counted_apart(several):
+    """Three begin, two end, one incident in one of four seeds. Kills: one count of all, ends counted as beginnings.
+
+    A run that does not say which they are is not compared in any of the three.
+    """
+    events = several.table("events").query("kind != 'shock'")
+    extra = pd.DataFrame({"replication": 5, "quarter": "2024Q2", "kind": "shock", "lab": [""] * 5 + ["openai"],
+                          "what": ["begins"] * 3 + ["ends"] * 2 + ["incident"]})  # fmt: skip
+    found = compare.compare({"a": with_events(several, events), "b": with_events(several, pd.concat([events, extra]))})
+    counts = {"shock": 0.75, "shock_end": 0.5, "incident": 0.25}
+    for name, mean in counts.items():
+        rows = found.rows("b", found.measure(f"events_so_far.{name}"))
+        assert rows.loc["2024Q1", "difference"] == 0.0 and rows["difference"].iloc[-1] == mean, name
+    kinds = {row[0] for row in compare.event_rows(found, "b")}
+    assert kinds >= {*counts, "release"}
+    older = with_events(several, pd.concat([events, extra]).drop(columns="what"))
+    held = {measure.name for measure in compare.compare({"a": several, "b": older}).measures}
+    assert "events_so_far.release" in held and not held & {f"events_so_far.{name}" for name in counts}
 
 
 def test_a_lab_that_one_side_does_not_know_counts_from_its_entry(several) -> None:
@@ -338,7 +364,19 @@ def test_compare_writes_tables_a_figure_and_the_runs(shell) -> None:
         name: [""] for name in compare._NUMBERS}), table, check_exact=True)  # fmt: skip
     for words in ("talent-war less baseline", "seeds 7-8", "2023Q4", "hhi", "release", "parts from", str(place)):
         assert words in shell.out
-    assert shell.err == ""
+    assert shell.err.splitlines() == [f"moatsim: {compare.few_seeds((7, 8))}"]
+
+
+@pytest.mark.parametrize(
+    ("count", "words"), [(1, "one replication"), (2, "only 2 replications"), (4, "only 4"), (5, "")]
+)
+def test_few_seeds_are_said_once(count: int, words: str, shell) -> None:
+    """On standard error and in the document; five say nothing. Kills: a rule off by one, once a pair, silence."""
+    short = ("--until", "2023Q2", "--workers", 1, "--replications", count, "--json")
+    assert shell("compare", "baseline", "talent-war", "cost-growth-3.1x", *short) == 0
+    said = [note for note in json.loads(shell.out)["notes"] if "replication" in note]
+    assert shell.err.splitlines() == [f"moatsim: {note}" for note in said]
+    assert len(said) == (words != "") and words in "".join(said)
 
 
 def test_json_is_one_document(shell) -> None:
@@ -489,7 +527,7 @@ def test_real_markets_do_not_depend_on_workers(tmp_path) -> None:
             [*PLAIN, "compare", "baseline", FAST, *common, "--workers", workers, "--out", tmp_path / workers],
             capture_output=True, text=True, check=False,
         )  # fmt: skip
-        assert (done.returncode, done.stderr) == (0, "")
+        assert (done.returncode, done.stderr) == (0, f"moatsim: {compare.few_seeds(range(2))}\n")
     for name in ("compare.parquet", "compare.csv", "compare.json", "compare.svg"):
         assert (tmp_path / "1" / name).read_bytes() == (tmp_path / "2" / name).read_bytes(), name
     pair = json.loads((tmp_path / "1/compare.json").read_text())["pairs"][0]

@@ -99,14 +99,19 @@ def test_empty_tables_keep_columns_and_types(records):
 
 
 def test_events_are_of_a_known_kind(records):
-    """Kills: no validation of the kind."""
+    """Kills: no validation of the kind, a shock that does not say which, another kind that says it is one."""
     with pytest.raises(ValueError, match="unknown event kind 'bankrupt'"):
         Event("2023Q1", "bankrupt", "openai")
+    for kind, what in (("shock", ""), ("shock", "end"), ("merger", "incident"), ("merger", "sale")):
+        with pytest.raises(ValueError, match=f"an event '{kind}' cannot be '{what}'"):
+            Event("2023Q1", kind, "openai", what=what)
     for kind in EVENT_KINDS:
-        records.event(Event("2023Q1", kind, "openai", amount_usd=2.0, cause="because", numbers='{"debt_usd": 1.0}'))
+        what = "begins" if kind == "shock" else ""
+        told = Event("2023Q1", kind, "openai", amount_usd=2.0, cause="because", numbers='{"debt_usd": 1.0}', what=what)
+        records.event(told)
     events = records.tables()["events"]
     assert list(events["kind"]) == list(EVENT_KINDS)
-    assert list(events.iloc[0]) == ["2023Q1", "release", "openai", "", 2.0, "because", '{"debt_usd": 1.0}']
+    assert list(events.iloc[0]) == ["2023Q1", "release", "openai", "", 2.0, "because", '{"debt_usd": 1.0}', ""]
     assert Event("2023Q1", "release", "openai").numbers == "{}"
 
 

@@ -176,7 +176,7 @@ def test_tests_exist() -> None:
     """Kills: a test that moved; a case in brackets that is neither a switch of the row nor stands in the file."""
     for claim in claims():
         for test in claim.tests:
-            found = re.fullmatch(r"([\w/]+\.py)::(test_\w+)(?:\[(\w+)\])?", test)
+            found = re.fullmatch(r"([\w/]+\.py)::(test_\w+)(?:\[([\w-]+)\])?", test)
             assert found, test
             path, name, case = found.groups()
             tree = syntax(path)

@@ -16,6 +16,7 @@ from sim.economics.strategy import (
     drawn_from,
     gap_at_run_share,
     giving_up_hazard,
+    market_reach,
 )
 
 WORTH = st.lists(st.floats(-1e10, 1e10), min_size=1, max_size=6)
@@ -140,3 +141,15 @@ def test_a_draw_falls_on_its_option() -> None:
     """Edges belong to the next option, rounding below 1 to the last. Kills: the wrong side, a position past the end."""
     edges = [0.25, 0.25, 0.75, 1.0 - 1e-12]
     assert [drawn_from(edges, luck) for luck in (0.0, 0.24, 0.25, 0.5, 0.75, 1.0 - 1e-13)] == [0, 0, 2, 2, 3, 3]
+
+
+def test_reach_by_hand() -> None:
+    """Two regions of 0.6 and 0.4; the second bans the first origin and distrusts the second by 0.5.
+
+    Half of open weights' use is in house, where 0.4 of distrust remains: 1 - 0.5 x 0.7. Kills: a ban of open weights,
+    distrust that openness takes away whole or not at all, weights of origins in place of buyers.
+    """
+    distrust, banned = [[0.0, 0.0], [0.2, 0.5]], [[False, False], [True, False]]
+    close(market_reach(distrust, banned, [0.6, 0.4], 0.5, 0.4), [[0.6, 0.8], [0.6 + 0.4 * 0.86, 0.6 + 0.4 * 0.65]])
+    hosted = market_reach(distrust, np.zeros((2, 2)), [0.6, 0.4], 0.0, 0.4)
+    close(hosted[0], hosted[1])  # in nobody's house and without a ban open weights reach what closed ones do

@@ -36,7 +36,7 @@ def test_an_incident_costs_brand_and_is_told(baseline: Scenario) -> None:
     begin_quarter(market, "investors_fund_labs")
     told = events(market, "shock")
     told = told[(told.lab != "") & (told.quarter == market.label)]
-    assert 0 < len(told) < len(market.active_labs)
+    assert 0 < len(told) < len(market.active_labs) and set(told.what) == {"incident"}
     exposure = exposures_to_faults(market)
     for row in told.itertuples():
         lab = market.lab[row.lab]

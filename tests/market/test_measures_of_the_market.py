@@ -393,29 +393,56 @@ def test_no_postings_no_flows() -> None:
     assert flows_of(journal.books(0).batches, 2).usd.size == 0
 
 
+def tied(scenario: Scenario, lab: str, holders: dict[str, dict[str, float]], paid: float) -> dict[str, float]:
+    """Of what a lab paid for training, USD, what it had to buy of each holder that sells compute but its owner."""
+    p = scenario.parameters
+    owner = p.labs[lab].parent if lab in p.labs else None
+    part = {
+        name: p.capital.tied_compute * stake
+        for name, stake in holders.get(lab, {}).items()
+        if name in p.investors and p.investors[name].pays_in_compute > 0.0 and name != owner
+    }
+    return {name: paid * x / max(1.0, sum(part.values())) for name, x in part.items()}
+
+
 def test_circular_money_by_hand_from_the_flows(tables: Tables, baseline: Scenario) -> None:
-    """Credits drawn, and cash by investor and lab until it is back. Kills: cash that returns twice or in the quarter it
-    is paid, backers without compute paid by the bill, venture funds counted, credits counted when they are granted."""
-    sells = {f"investor:{name}": baseline.parameters.investors[name].pays_in_compute > 0.0 for name in BACKERS}
+    """Credits drawn, and cash by investor and lab until it is back, as revenue share or for what the lab is tied to buy
+    of it. Kills: cash that returns twice or in the quarter it is paid, a lab's whole bill, serving included, taken for
+    its backers', venture funds counted, credits counted when they are granted."""
     outstanding: dict[tuple[str, str], float] = defaultdict(float)
     market = tables["market"].set_index("quarter")
+    holders: dict[str, dict[str, float]] = {}
     for quarter, rows in tables["flows"].groupby("quarter"):
+        after = {
+            str(lab): dict(zip(table.holder, table.stake, strict=True))
+            for lab, table in tables["stakes"].query("quarter == @quarter").groupby("lab")
+        }
+        before = {lab: held for lab, held in after.items() if lab.startswith("entrant_")} | holders  # money comes first
         circular = rows.query("purpose == 'compute_credit_used'").usd.sum()
-        bills = rows[rows.purpose.isin(["serving", "training"])].groupby("payer").usd.sum().to_dict()
         back: dict[tuple[str, str], float] = defaultdict(float)
         for row in rows.query("purpose == 'revenue_share'").itertuples():
-            back[row.payee, row.payer] += min(row.usd, outstanding[row.payee, row.payer])
-        for lab, bill in bills.items():
-            left = {pair: x - back[pair] for pair, x in outstanding.items() if pair[1] == lab and sells[pair[0]]}
-            for pair, x in left.items():
-                back[pair] += x * min(1.0, bill / sum(left.values())) if x else 0.0
+            back[row.payee, row.payer] += row.usd
+        bought: dict[str, float] = defaultdict(float)
+        for row in rows.query("purpose == 'training'").itertuples():
+            for name, usd in tied(baseline, row.payer.removeprefix("lab:"), before, row.usd).items():
+                back[f"investor:{name}", row.payer] += usd
+                bought[f"investor:{name}"] += usd
+        for seller, usd in rows.query("purpose == 'credit_redemption'").groupby("payer").usd.sum().items():
+            bought[seller] += usd
+        margins = rows.query("purpose == 'compute_margin'").groupby("payee").usd.sum().to_dict()
+        if holders:  # in the first quarter the table has no stakes of the day before
+            assert margins == pytest.approx(
+                {seller: baseline.parameters.capital.credit_margin * usd for seller, usd in bought.items()}, rel=1e-9
+            )
+        back = defaultdict(float, {pair: min(usd, outstanding[pair]) for pair, usd in back.items()})
         circular += sum(back.values())
         assert market.circular_money_usd[quarter] == pytest.approx(circular, rel=1e-9, abs=1e-3), quarter
         for pair, usd in back.items():
             outstanding[pair] -= usd
         for row in rows.query("purpose == 'equity'").itertuples():
-            if row.payer in sells:
+            if row.payer.removeprefix("investor:") in BACKERS:
                 outstanding[row.payer, row.payee] += row.usd
+        holders |= after
     assert (market.circular_share.dropna().between(0.0, 1.0)).all()
     assert market.circular_share.max() > 0.1
 

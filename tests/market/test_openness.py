@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import asdict
 
 import pytest
@@ -11,7 +12,9 @@ from sim.agents.lab import Lab
 from sim.agents.openness import LicenceChoice, licence_for, may_open, next_run, weigh
 from sim.economics.release import OpenOrClosed, chance_of_opening
 from sim.market import Market
-from sim.parameters import Parameters
+from sim.markets.menu import self_run
+from sim.outlook import Outlook
+from sim.parameters import REGIONS, Parameters
 from sim.records import Records
 from sim.scenario import Scenario
 from sim.words import dollars
@@ -216,3 +219,34 @@ def test_a_lab_short_of_money_puts_its_flagship_behind_a_paywall(baseline: Scena
         if earns:
             assert told.closed_usd_per_year[0] > told.open_usd_per_year[0]
             assert json.loads(market.records.tables()["events"].numbers.iloc[-1] or "{}") is not None
+
+
+# ---- what labs believe of their reach
+
+
+def test_labs_know_that_open_weights_pass_a_ban_and_soften_distrust(baseline: Scenario) -> None:
+    """As buyers do: Chinese weights under a ban by Europe, the distrust of what runs in house, none with origin off.
+
+    Kills: one reach for closed and open, a ban that binds weights others run, a switch that beliefs do not read.
+    """
+    market = releasing(baseline)
+    lab, p, china = market.lab["deepseek"], market.parameters, REGIONS.index("china")
+
+    def reach() -> list[float]:
+        outlook = Outlook.of(market)
+        pulls = [outlook.pull_of(lab, is_open, 0.0, p) / math.exp(lab.brand) for is_open in (False, True)]
+        assert pulls == pytest.approx(outlook.reach[:, china].tolist(), rel=1e-12)
+        return pulls
+
+    closed, opened = reach()
+    usage = market.usage
+    used = market.catalogue.is_open[usage.model] & usage.production
+    in_house = usage.tokens[used & self_run(usage.mode)].sum() / usage.tokens[used].sum()
+    softened = 1.0 - in_house * (1.0 - p.demand.in_house_distrust)
+    assert 0.0 < in_house < 1.0 and 1.0 - opened == pytest.approx((1.0 - closed) * softened, rel=1e-9)
+    p.regions["eu"].banned = {"china": True}
+    banned = reach()
+    assert banned[0] < closed and banned[1] == opened
+    p.switches.origin = False
+    european = usage.api_spend[market.population.enterprises.region[usage.enterprise] == REGIONS.index("eu")].sum()
+    assert reach() == pytest.approx([1.0 - european / usage.api_spend.sum(), 1.0], rel=1e-9)

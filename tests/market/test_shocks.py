@@ -153,7 +153,8 @@ def test_a_shock_on_an_unknown_key_names_the_nearest(baseline: Scenario) -> None
 
 
 def test_the_end_of_a_shock_is_written_down(baseline: Scenario) -> None:
-    """Of any number, and of a licence as an event of its lab. Kills: a change back that nobody is told of."""
+    """Of any number, and of a licence as an event of its lab. Kills: a change back that nobody is told of, or that
+    passes for another beginning."""
     licence = "labs.meta.tiers.flagship.licence"
     scenario = with_shocks(
         baseline,
@@ -172,6 +173,7 @@ def test_the_end_of_a_shock_is_written_down(baseline: Scenario) -> None:
         ("2024Q1", "shock", f"{licence}: closed -> open_threshold (end of test)"),
         ("2024Q1", "open", "flagship: closed -> open_threshold (end of test)"),
     ]
+    assert list(told.what) == ["begins", "ends", "begins", "begins", "", "ends", ""]
 
 
 def test_policies_are_written_down(baseline: Scenario) -> None:

@@ -77,6 +77,26 @@ def test_founders_give_up_on_what_the_tables_show(whole: tuple[Market, Records])
     assert checked > 3
 
 
+def test_the_table_of_labs_follows_the_turns_that_are_told(whole: tuple[Market, Records]) -> None:
+    """From a turn on, the strategy is what the lab turned to, `stop` for one that looks for a buyer, also when it ends.
+
+    Kills: the old strategy of a lab for sale, one that comes back with its end, a turn a quarter late.
+    """
+    told = events(whole[1], "pivot", "restructuring")
+    labs, stopped = whole[1].tables()["labs"].query("status != 'not_entered'"), 0
+    for lab, rows in labs.groupby("lab"):
+        strategy, for_sale = rows.strategy.iloc[0] if lab.startswith("entrant_") else None, False
+        strategy = strategy or whole[0].lab[lab].parameters.strategy
+        for row in rows.itertuples():
+            for turn in told[(told.lab == lab) & (told.quarter == row.quarter)].itertuples():
+                turned = re.match(r"(\w+) -> (\w+)", turn.cause)
+                for_sale = turned.group(2) == "stop" or for_sale and turned.group(1) != "stop" if turned else False
+                strategy = turned.group(2) if turned and turned.group(2) != "stop" else strategy
+            assert row.strategy == ("stop" if for_sale else strategy), (lab, row.quarter)
+            stopped += for_sale
+    assert stopped > 20 and (labs.query("status == 'exited'").strategy == "stop").any()
+
+
 def test_a_turn_is_told_with_the_worth_of_each_strategy_and_its_chance(whole: tuple[Market, Records]) -> None:
     """Sentence and numbers agree, what is out of reach has no number, and stopping is chosen against the best worth.
 

@@ -64,7 +64,7 @@ IDLE: dict[str, Edit] = {
     "run_noise": put("technology", run_noise=0.0),
     "leakage": put("technology", private_leakage=0.0),
     "distillation": put("technology", distillation=0.0),
-    "staff_moves": put("technology", staff_mobility=0.0),
+    "staff_moves": both(put("technology", staff_mobility=0.0), put("costs", hiring_years=0.0)),
     "open_bases": put("technology", base_delay=400),
     "efficiency_diffusion": put("technology", efficiency_diffusion=0.0),
     "release_bar": put("technology", release_gain=0.0),

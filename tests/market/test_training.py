@@ -94,8 +94,8 @@ def test_people_follow_money_and_carry_what_they_know(baseline: Scenario) -> Non
     leader = max(market.active_labs, key=lambda lab: lab.knowledge)
     poacher = min((x for x in market.active_labs if x is not leader), key=lambda lab: lab.knowledge)
     for lab in market.active_labs:
-        lab.usual_staff = lab.staff_spending
-    leader.usual_staff, poacher.usual_staff = 2.0 * leader.staff_spending, 0.5 * poacher.staff_spending
+        lab.heads = lab.staff_spending / market.trends.wage
+    leader.heads, poacher.heads = 2.0 * leader.heads, 0.5 * poacher.heads
     known, others = (leader.knowledge, poacher.knowledge), market.active_labs
     move_staff(market, others)
     gap = known[0] - known[1]
@@ -104,11 +104,41 @@ def test_people_follow_money_and_carry_what_they_know(baseline: Scenario) -> Non
     assert leader.knowledge == known[0]
     assert poacher.knowledge - known[1] == pytest.approx(part * gap * -math.expm1(-speed / 4.0))
     assert leader.vacant > 0.0 == poacher.vacant
-    with_gap = leader.research_rate()
+    per_head = leader.research_rate() / leader.heads**baseline.parameters.technology.research_concavity
     for _ in range(40):
         move_staff(market, others)
     assert leader.vacant < 1e-3
-    assert leader.research_rate() > with_gap
+    assert leader.research_rate() / leader.heads**baseline.parameters.technology.research_concavity > per_head
+
+
+def test_money_for_staff_is_heads_or_pay_and_never_both(baseline: Scenario) -> None:
+    """A doubled budget pays the same heads double, then twice the heads the going wage: heads x pay = spending.
+
+    A rise of the going wage is no better pay. Where hiring takes no time research is that of a world in which nobody
+    moves. Kills: a budget that counts at once as heads in research and as pay in moving, heads in nominal USD.
+    """
+    market = steps(Market(altered(baseline, off("strategy_choice")), 1, 100, "2025Q4"), 4)
+    labs, p, wage = market.active_labs, market.parameters, market.trends.wage
+    lab = labs[0]
+    for other in labs:
+        other.heads, other.vacant = other.staff_spending / wage, 0.0
+    p.technology.staff_mobility = 0.0
+    before, heads = lab.research_rate(), lab.heads
+    lab.plan.budget *= 2.0
+    assert lab.research_rate() == before
+    move_staff(market, labs)
+    assert lab.heads == pytest.approx(heads * (2.0 - math.exp(-0.25 / p.costs.hiring_years)), rel=1e-12)
+    for _ in range(80):
+        move_staff(market, labs)
+    assert lab.research_rate() == pytest.approx(before * 2.0**p.technology.research_concavity, rel=1e-6)
+    p.technology.staff_mobility, market.trends.wage, p.costs.hiring_years = 0.5, 3.0 * wage, 0.0
+    for other in labs:
+        other.heads = other.staff_spending / market.trends.wage
+    move_staff(market, labs)
+    assert max(other.vacant for other in labs) < 1e-9
+    with_moves = [other.research_rate() for other in labs]
+    p.switches.staff_moves = False
+    assert with_moves == pytest.approx([other.research_rate() for other in labs], rel=1e-9)
 
 
 def test_a_talent_war_moves_people_faster(baseline: Scenario) -> None:

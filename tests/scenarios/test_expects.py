@@ -92,6 +92,7 @@ def test_expects_must_be_rows(tmp_path: Path) -> None:
         ("share.tokens.open", Named("shares", "tokens", "openness", "open")),
         ("share.deployments.region.eu", Named("shares", "deployments", "region", "eu")),
         ("events_so_far.merger", Named("events", "merger")),
+        ("events_so_far.incident", Named("events", "incident")),
         ("so_far.subscale_exits_and_rescues", Named("so_far", "subscale_exits_and_rescues")),
     ],
 )
