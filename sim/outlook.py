@@ -206,10 +206,10 @@ def _reach(market: Market) -> Floats:
     spend = np.bincount(region[market.usage.enterprise], market.usage.api_spend, len(REGIONS))
     whole = float(spend.sum())
     weight = spend / whole if whole > 0.0 else np.full(len(REGIONS), 1.0 / len(REGIONS))
-    buyers = [p.regions[name] for name in REGIONS]
+    buyers, felt = [p.regions[name] for name in REGIONS], p.switches.origin and p.demand.origin_distrust > 0.0
     distrust = np.array([[buyer.distrust.get(home, 0.0) for home in REGIONS] for buyer in buyers])
     banned = np.array([[buyer.banned.get(home, False) for home in REGIONS] for buyer in buyers])
-    return market_reach(distrust * p.switches.origin, banned, weight, _in_house(market), p.demand.in_house_distrust)
+    return market_reach(distrust * felt, banned, weight, _in_house(market), p.demand.in_house_distrust)
 
 
 def _in_house(market: Market) -> float:
