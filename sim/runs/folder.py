@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from itertools import chain
@@ -81,6 +82,15 @@ def arrow_schema(columns: tuple[Column, ...], metadata: dict[str, str]) -> pa.Sc
     return pa.schema(fields, metadata=metadata)
 
 
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file in one step."""
+    write_atomic(path, lambda temporary: _write_bytes(temporary, content))
+
+
+def _write_bytes(path: Path, content: bytes) -> None:
+    path.write_bytes(content)
+
+
 def write_parquet(path: Path, schema: pa.Schema, batches: Iterator[pa.Table]) -> None:
     """Write the batches, one row group each, as one Parquet file in one step."""
 
@@ -122,8 +132,8 @@ def refuse_foreign(folder: Path) -> None:
 
 
 @contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Hold the folder's lock. Raises FolderError when another process holds it."""
+def locked(folder: Path, what: str = "run") -> Iterator[None]:
+    """Hold the folder's lock. Raises FolderBusyError naming the process that holds it; `what` is being written."""
     path = folder / _LOCK
     while True:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
@@ -132,16 +142,44 @@ def _locked(folder: Path) -> Iterator[None]:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             os.close(descriptor)
-            raise FolderBusyError(f"{folder} is being written by another run") from None
+            raise FolderBusyError(f"{folder} is being written by another {what}{_of_process(path)}") from None
         # The holder before us removes the file on leaving; a lock on a removed file protects nothing.
         if path.exists() and os.path.samestat(os.fstat(descriptor), os.stat(path)):
             break
         os.close(descriptor)
     try:
+        with suppress(OSError):  # a full disk: the lock holds without its holder's name
+            os.truncate(descriptor, 0)
+            os.write(descriptor, f"{os.getpid()} on {platform.node()}".encode())
         yield
     finally:
         path.unlink(missing_ok=True)
         os.close(descriptor)
+
+
+def _of_process(lock: Path) -> str:
+    """Who holds a lock, in words; empty where it does not say."""
+    try:
+        holder = lock.read_text(encoding="utf-8")
+    except OSError:
+        return ""
+    return f" (process {holder})" if holder else ""
+
+
+def holder(folder: Path) -> str | None:
+    """The process that writes a folder now, such as `4711 on host`; None when nobody does."""
+    try:
+        descriptor = os.open(folder / _LOCK, os.O_RDONLY)
+    except OSError:
+        return None
+    try:
+        if fcntl is not None:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return os.read(descriptor, 200).decode(errors="replace") or "unknown"
+    finally:
+        os.close(descriptor)
+    return None
 
 
 class RunFolder:
@@ -161,7 +199,7 @@ class RunFolder:
         refuse_foreign(self.path)
         self._made = _missing_parents(self.path)
         self.path.mkdir(parents=True, exist_ok=True)
-        self._lock = _locked(self.path)
+        self._lock = locked(self.path)
         self._lock.__enter__()
         self._had_manifest = (self.path / MANIFEST).exists()
         if not self._had_manifest:

@@ -49,9 +49,11 @@ __all__ = [
     "Scenario",
     "ScenarioError",
     "ShippedScenario",
+    "changed",
     "describe",
     "describe_key",
     "diff",
+    "hashed_values",
     "json_schema",
     "load_scenario",
     "parse_override",
@@ -159,25 +161,65 @@ def load_scenario(
     for file in files:
         tree = _laid_over(tree, file, schema, findings)
     said = _said(files[-1], schema, findings)
-    for key, raw in (overrides or {}).items():
-        _override(tree, key, raw, Reader(origin, f"given in {origin}", None, schema, tree, findings))
-    labels = [file.label for file in files]
+    source = _Source(path.stem, said, tuple(file.path for file in files), tuple(file.label for file in files))
+    return _resolved(source, tree, overrides or {}, Reader(origin, f"given in {origin}", None, schema, tree, findings))
+
+
+def changed(scenario: Scenario, overrides: Mapping[str, object], *, origin: str = "overrides") -> Scenario:
+    """The scenario with `overrides` laid over it, as `load_scenario` would give it, without reading its files again.
+
+    Raises ScenarioError with every fault found.
+    """
+    said: _Said = {
+        "title": scenario.title,
+        "thesis": scenario.thesis,
+        "source": scenario.source,
+        "expects": scenario.expects,
+    }
+    labels = dict.fromkeys(entry.file for entry in scenario.provenance.values())
+    tree = cast(Table, _copied(scenario.tree))
+    reader = Reader(origin, f"given in {origin}", None, Parameters, tree, Findings())
+    return _resolved(_Source(scenario.name, said, scenario.files, tuple(labels)), tree, overrides, reader)
+
+
+@dataclass(frozen=True)
+class _Source:
+    """Where a scenario comes from: its name, what its file says of itself, the files read and what messages call them."""
+
+    name: str
+    said: _Said
+    files: tuple[Path, ...]
+    labels: tuple[str, ...]
+
+
+def _resolved(source: _Source, tree: Table, overrides: Mapping[str, object], reader: Reader) -> Scenario:
+    """The scenario of a tree of values with the overrides laid over it. Raises ScenarioError with every fault."""
+    findings, schema, labels = reader.findings, reader.schema, list(source.labels)
+    for key, raw in overrides.items():
+        _override(tree, key, raw, reader)
     parameters = validated(tree, schema, labels, findings)
     if isinstance(parameters, Parameters):
-        faults = [*shock_faults(parameters), *unseen(said["expects"], parameters)]
+        faults = [*shock_faults(parameters), *unseen(source.said["expects"], parameters)]
         complain(tree, schema, labels, findings, faults)
     if findings.problems or parameters is None:
         raise ScenarioError(_in_file_order(findings.problems, labels))
     flat = _flat(parameters)
     return Scenario(
-        name=path.stem,
-        **said,
+        name=source.name,
+        **source.said,
         parameters=cast(Parameters, parameters),
         provenance={key: Provenance(flat[key], *entry) for key, entry in _sources(tree) if key in flat},
         hash=_hash(flat),
-        files=tuple(file.path for file in files),
+        files=source.files,
         tree=tree,
     )
+
+
+def _copied(node: Node) -> Node:
+    """Tables and lists anew, so that a change leaves the original alone; the values themselves never change."""
+    if isinstance(node, dict):
+        return {key: _copied(inner) for key, inner in node.items()}
+    return [_copied(inner) for inner in node] if isinstance(node, list) else node
 
 
 def require_scenario(given: object) -> None:
@@ -225,6 +267,11 @@ def diff(a: Scenario, b: Scenario) -> list[tuple[str, Any, Any]]:
     rows = {key.partition(".")[0] for key in keys if "." in key}  # of which the other side may have none
     changed = [key for key in keys if left.get(key) != right.get(key) and key not in rows]
     return [(key, left.get(key), right.get(key)) for key in changed]
+
+
+def hashed_values(scenario: Scenario) -> dict[str, Any]:
+    """Dotted key to value, rows by index: what the scenario's hash is taken of, besides the model version."""
+    return _flat(scenario.parameters)
 
 
 def json_schema(schema: type[BaseModel] = Parameters) -> dict[str, Any]:
