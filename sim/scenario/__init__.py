@@ -49,13 +49,13 @@ __all__ = [
     "Scenario",
     "ScenarioError",
     "ShippedScenario",
-    "changed",
     "describe",
     "describe_key",
     "diff",
     "hashed_values",
     "json_schema",
     "load_scenario",
+    "override_scenario",
     "parse_override",
     "require_scenario",
     "shipped_scenarios",
@@ -161,65 +161,26 @@ def load_scenario(
     for file in files:
         tree = _laid_over(tree, file, schema, findings)
     said = _said(files[-1], schema, findings)
-    source = _Source(path.stem, said, tuple(file.path for file in files), tuple(file.label for file in files))
-    return _resolved(source, tree, overrides or {}, Reader(origin, f"given in {origin}", None, schema, tree, findings))
+    for key, raw in (overrides or {}).items():
+        _override(tree, key, raw, Reader(origin, f"given in {origin}", None, schema, tree, findings))
+    labels = [file.label for file in files]
+    parameters = _judged(tree, schema, labels, findings, said["expects"])
+    return _scenario(path.stem, said, tuple(file.path for file in files), tree, parameters)
 
 
-def changed(scenario: Scenario, overrides: Mapping[str, object], *, origin: str = "overrides") -> Scenario:
-    """The scenario with `overrides` laid over it, as `load_scenario` would give it, without reading its files again.
+def override_scenario(scenario: Scenario, overrides: Mapping[str, object], *, origin: str = "overrides") -> Scenario:
+    """`scenario` with `overrides` (dotted key to value) laid over it: `load_scenario` without reading files again.
 
-    Raises ScenarioError with every fault found.
+    `origin` is what messages and sources call the overrides. Raises ScenarioError with every fault found.
     """
-    said: _Said = {
-        "title": scenario.title,
-        "thesis": scenario.thesis,
-        "source": scenario.source,
-        "expects": scenario.expects,
-    }
-    labels = dict.fromkeys(entry.file for entry in scenario.provenance.values())
+    findings = Findings()
     tree = cast(Table, _copied(scenario.tree))
-    reader = Reader(origin, f"given in {origin}", None, Parameters, tree, Findings())
-    return _resolved(_Source(scenario.name, said, scenario.files, tuple(labels)), tree, overrides, reader)
-
-
-@dataclass(frozen=True)
-class _Source:
-    """Where a scenario comes from: its name, what its file says of itself, the files read and what messages call them."""
-
-    name: str
-    said: _Said
-    files: tuple[Path, ...]
-    labels: tuple[str, ...]
-
-
-def _resolved(source: _Source, tree: Table, overrides: Mapping[str, object], reader: Reader) -> Scenario:
-    """The scenario of a tree of values with the overrides laid over it. Raises ScenarioError with every fault."""
-    findings, schema, labels = reader.findings, reader.schema, list(source.labels)
     for key, raw in overrides.items():
-        _override(tree, key, raw, reader)
-    parameters = validated(tree, schema, labels, findings)
-    if isinstance(parameters, Parameters):
-        faults = [*shock_faults(parameters), *unseen(source.said["expects"], parameters)]
-        complain(tree, schema, labels, findings, faults)
-    if findings.problems or parameters is None:
-        raise ScenarioError(_in_file_order(findings.problems, labels))
-    flat = _flat(parameters)
-    return Scenario(
-        name=source.name,
-        **source.said,
-        parameters=cast(Parameters, parameters),
-        provenance={key: Provenance(flat[key], *entry) for key, entry in _sources(tree) if key in flat},
-        hash=_hash(flat),
-        files=source.files,
-        tree=tree,
-    )
-
-
-def _copied(node: Node) -> Node:
-    """Tables and lists anew, so that a change leaves the original alone; the values themselves never change."""
-    if isinstance(node, dict):
-        return {key: _copied(inner) for key, inner in node.items()}
-    return [_copied(inner) for inner in node] if isinstance(node, list) else node
+        _override(tree, key, raw, Reader(origin, f"given in {origin}", None, Parameters, tree, findings))
+    labels = [str(path) for path in scenario.files]
+    parameters = _judged(tree, Parameters, labels, findings, scenario.expects)
+    said = _Said(title=scenario.title, thesis=scenario.thesis, source=scenario.source, expects=scenario.expects)
+    return _scenario(scenario.name, said, scenario.files, tree, parameters)
 
 
 def require_scenario(given: object) -> None:
@@ -508,6 +469,39 @@ def _in_file_order(problems: list[Problem], labels: list[str]) -> list[Problem]:
 
 
 # ---- what a scenario amounts to ----
+
+
+def _judged(
+    tree: Table, schema: type[BaseModel], labels: list[str], findings: Findings, expects: tuple[Expectation, ...]
+) -> BaseModel:
+    """The parameters of `tree`. Raises ScenarioError with all faults noted so far and those found here."""
+    parameters = validated(tree, schema, labels, findings)
+    if isinstance(parameters, Parameters):
+        faults = [*shock_faults(parameters), *unseen(expects, parameters)]
+        complain(tree, schema, labels, findings, faults)
+    if findings.problems or parameters is None:
+        raise ScenarioError(_in_file_order(findings.problems, labels))
+    return parameters
+
+
+def _scenario(name: str, said: _Said, files: tuple[Path, ...], tree: Table, parameters: BaseModel) -> Scenario:
+    flat = _flat(parameters)
+    return Scenario(
+        name=name,
+        **said,
+        parameters=cast(Parameters, parameters),
+        provenance={key: Provenance(flat[key], *entry) for key, entry in _sources(tree) if key in flat},
+        hash=_hash(flat),
+        files=files,
+        tree=tree,
+    )
+
+
+def _copied(node: Node) -> Node:
+    """A tree of its own; the values, which never change, are shared."""
+    if isinstance(node, dict):
+        return {key: _copied(child) for key, child in node.items()}
+    return [_copied(child) for child in node] if isinstance(node, list) else node
 
 
 def _flat(parameters: BaseModel) -> dict[str, Any]:

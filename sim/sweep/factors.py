@@ -15,13 +15,23 @@ from scipy.special import ndtr, ndtri
 
 Scalar = float | int | bool | str
 
+DIGITS = 12
+
 
 class Form(Protocol):
-    """A distribution of numbers."""
+    """A distribution of numbers from low to high."""
 
     @property
     def name(self) -> str:
         """What a plan calls it."""
+
+    @property
+    def low(self) -> float:
+        """No value is smaller."""
+
+    @property
+    def high(self) -> float:
+        """No value is larger."""
 
     def quantile(self, u: float) -> float:
         """The value below which a part u (0-1) of the distribution lies."""
@@ -101,7 +111,7 @@ class Normal:
 
     def quantile(self, u: float) -> float:
         """The inverse of the truncated distribution function: mean + sd Phi^-1(Phi(a) + u (Phi(b) - Phi(a)))."""
-        below, above = ndtr((self.low - self.mean) / self.sd), ndtr((self.high - self.mean) / self.sd)
+        below, above = (float(ndtr((end - self.mean) / self.sd)) for end in (self.low, self.high))
         z = float(ndtri(below + u * (above - below)))
         return min(max(self.mean + self.sd * z, self.low), self.high)
 
@@ -198,7 +208,11 @@ class Factor:
         return {**self.form.document(), **({} if self.levels is None else {"levels": self.levels})}
 
     def _typed(self, value: float) -> Scalar:
-        return round(value) if self.whole else float(value)
+        """A whole number, or one of twelve digits, so that two machines' last bits make no two points."""
+        assert not isinstance(self.form, Values)
+        if self.whole:
+            return round(value)
+        return min(max(float(f"{value:.{DIGITS}g}"), self.form.low), self.form.high)
 
 
 def _even(count: int) -> Sequence[float]:

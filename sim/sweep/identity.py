@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from sim import __version__
-from sim.scenario import MODEL_VERSION, Scenario, ScenarioError, changed, hashed_values
+from sim.scenario import MODEL_VERSION, Scenario, ScenarioError, hashed_values, override_scenario
 
 _SOURCES = Path(__file__).resolve().parent.parent
 _ONLY_HANDLE_RUNS = ("runs", "sweep")  # packages of sim that start, keep and read runs, and decide no number in them
@@ -40,7 +40,7 @@ def run_id(scenario_hash: str, seed: int, span: Span, version: str) -> str:
 class Fingerprint:
     """Hashes of a scenario under many sets of values, without resolving each: about a hundred times faster.
 
-    `of(values)` is the hash that `changed(base, values)` has.
+    `of(values)` is the hash that `override_scenario(base, values)` has.
     """
 
     def __init__(self, base: Scenario) -> None:
@@ -53,7 +53,7 @@ class Fingerprint:
         if all(map(self._is_plain, values, values.values())):
             return self._digest(values)
         try:
-            return changed(self._base, values).hash
+            return override_scenario(self._base, values).hash
         except ScenarioError as error:  # the run itself will say so; here it only needs a name of its own
             return hashlib.sha256(f"{self._base.hash}{error}".encode()).hexdigest()
 

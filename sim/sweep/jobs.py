@@ -26,7 +26,7 @@ from sim.records import COLUMNS
 from sim.runs import settings
 from sim.runs.folder import arrow_schema
 from sim.runs.workers import Failure, Tick
-from sim.scenario import Scenario, changed
+from sim.scenario import Scenario, override_scenario
 
 Status = Literal["ok", "failed", "timeout", "died"]
 
@@ -107,7 +107,7 @@ def _unpacked(packed: bytes) -> Scenario:
 @lru_cache(maxsize=1)
 def _scenario(packed: bytes, values: tuple[tuple[str, Any], ...]) -> Scenario:
     """The scenario of a point; the next replication often has the same."""
-    return changed(_unpacked(packed), dict(values))
+    return override_scenario(_unpacked(packed), dict(values))
 
 
 def simulate(job: Job, tick: Tick) -> Outcome:
