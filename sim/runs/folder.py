@@ -48,6 +48,10 @@ def write_atomic(path: Path, write: Callable[[Path], None]) -> None:
         _sync(temporary)
         os.replace(temporary, path)
         _sync(path.parent)
+    except OSError as error:
+        if error.filename is not None or error.errno is None:
+            raise
+        raise OSError(error.errno, error.strerror, str(path)) from None  # a full disk, say, names no file by itself
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -102,33 +106,39 @@ def write_parquet(path: Path, schema: pa.Schema, batches: Iterator[pa.Table]) ->
     write_atomic(path, write)
 
 
-def read_manifest(folder: Path) -> dict[str, Any]:
-    """The manifest of a run folder. Raises FolderError when there is none of ours."""
+def read_manifest(folder: Path, kind: str = KIND) -> dict[str, Any]:
+    """The manifest of a folder of that kind. Raises FolderError when there is none of ours."""
+    what = f"{kind.split()[-1]} folder"
     try:
         manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise FolderError(f"{folder} is not a run folder: it has no {MANIFEST}") from None
+        raise FolderError(f"{folder} is not a {what}: it has no {MANIFEST}") from None
     except NotADirectoryError:
-        raise FolderError(f"{folder} is a file; name the folder that moatsim run wrote") from None
+        raise FolderError(f"{folder} is a file; name the folder that {kind} wrote") from None
     except (OSError, ValueError) as error:
         raise FolderError(f"{folder / MANIFEST} cannot be read: {error}") from None
-    if not isinstance(manifest, dict) or manifest.get("kind") != KIND:
-        raise FolderError(f"{folder} is not a run folder: its {MANIFEST} was not written by moatsim run")
+    if not isinstance(manifest, dict) or manifest.get("kind") != kind:
+        raise FolderError(f"{folder} is not a {what}: its {MANIFEST} was not written by {kind}")
     return manifest
 
 
-def refuse_foreign(folder: Path) -> None:
-    """Raise FolderError unless the folder is absent, empty or a run folder of ours."""
+def refuse_foreign(folder: Path, kind: str = KIND) -> None:
+    """Raise FolderError unless the folder is absent, empty or one of ours of that kind."""
     if not folder.exists() and not folder.is_symlink():
         return
     if not folder.is_dir():
         raise FolderError(f"{folder} exists and is not a folder")
-    if not any(entry.name != _LOCK for entry in folder.iterdir()):
+    if not any(entry.name != _LOCK and not is_temporary(entry) for entry in folder.iterdir()):
         return
     try:
-        read_manifest(folder)
+        read_manifest(folder, kind)
     except FolderError:
         raise FolderError(f"{folder} holds other files and is left alone; choose another folder with --out") from None
+
+
+def is_temporary(path: Path) -> bool:
+    """Whether a file is what a killed process left of a write in one step."""
+    return path.name.startswith(".") and path.name.endswith(".tmp")
 
 
 @contextmanager

@@ -137,7 +137,7 @@ def table_schema(name: str) -> pa.Schema:
         return schema
     for position, column in enumerate(schema):
         if column.name in _LABELS:
-            schema = schema.set(position, column.with_type(pa.dictionary(pa.int16(), pa.string())))
+            schema = schema.set(position, column.with_type(pa.dictionary(pa.int32(), pa.string())))
     return schema
 
 
