@@ -81,7 +81,7 @@ class LogUniform:
 
     def quantile(self, u: float) -> float:
         """low (high / low)^u, never outside the ends by rounding."""
-        return min(max(self.low * (self.high / self.low) ** u, self.low), self.high)
+        return min(max(float(self.low * (self.high / self.low) ** u), self.low), self.high)
 
     def steps(self, count: int) -> list[float]:
         """Equal ratios, ends included."""

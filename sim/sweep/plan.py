@@ -25,7 +25,7 @@ from sim.scenario.schema import Shape, follow, nearest
 from sim.streams import LARGEST_SEED
 from sim.sweep import design
 from sim.sweep.factors import Factor, Form, LogUniform, Normal, Scalar, Triangular, Uniform, Values
-from sim.sweep.planfile import MOST_POINTS, FactorEntry, PlanEntry, PlanFile, find_plan, read_plan
+from sim.sweep.planfile import MOST_POINTS, Design, FactorEntry, PlanEntry, PlanFile, find_plan, read_plan
 
 _SEEDS = ("seed", "seeds", "replication", "replications", "run.seed", "run.seeds", "run.replications")
 _MOST_SHOWN = 4
@@ -245,17 +245,22 @@ def _span(
     file: PlanFile, bases: Mapping[str, Scenario], until: str | None, enterprises: int | None
 ) -> tuple[str, int | None] | None:
     """Last quarter of every run and number of enterprises (None: the scenarios'); None where the plan has faults."""
-    entry = file.entry
-    if entry is None or not bases:
+    said = file.document.tree
+    if not bases or any(problem.key in ("until", "enterprises") for problem in file.findings.problems):
         return None
-    until, enterprises = until or entry.until, entry.enterprises if enterprises is None else enterprises
+    given = {key for key, value in (("until", until), ("enterprises", enterprises)) if value is not None}
+    until = until if "until" in given else said.get("until")
+    enterprises = enterprises if "enterprises" in given else said.get("enterprises")
     found = set()
     for base in bases.values():
         try:
             found.add(settings(base, until, enterprises).until)
         except ValueError as error:
             key, _, reason = str(error).partition(": ")
-            file.fail((key,), reason)
+            if key in given:
+                file.findings.problems.append(Problem("overrides", 0, key, reason))
+            else:
+                file.fail((key,), reason)
             return None
     if len(found) > 1:
         file.fail(("until",), f"the scenarios end at {' and '.join(sorted(found))}; give one last quarter for all runs")
@@ -268,11 +273,11 @@ def _ranged(file: PlanFile, bases: Mapping[str, Scenario]) -> Iterator[tuple[str
     design_name, levels = _said_at_top(file)
     for key, entry in file.factors.items():
         path: KeyPath = ("factors", key)
-        reason = _key_fault(key, bases) or _form_fault(key, entry) or _level_fault(entry, design_name, levels)
+        reason = _key_fault(key, bases) or _form_fault(key, entry)
         if reason:
             file.fail(path, reason)
             continue
-        faults = list(_bound_faults(key, entry))
+        faults = [*_level_faults(entry, design_name, levels), *_bound_faults(key, entry)]
         for name, fault in faults:
             file.fail((*path, name), fault)
         if not faults:
@@ -331,12 +336,11 @@ def _form_fault(key: str, entry: FactorEntry) -> str:
     return f"expected {shape.expected}, which has no range; give {{ values = [{example}] }}"
 
 
-def _level_fault(entry: FactorEntry, design_name: str, levels: int | None) -> str:
+def _level_faults(entry: FactorEntry, design_name: str, levels: int | None) -> Iterator[tuple[str, str]]:
     if design_name == "grid" and entry.kind != "values" and entry.levels is None and levels is None:
-        return "a grid needs 'values', or 'levels' beside the range or at the top of the plan"
-    if design_name != "grid" and entry.levels is not None:
-        return f"levels: a design '{design_name}' has none, leave it out"
-    return ""
+        yield "levels", "a grid needs them, here or at the top of the plan, or 'values' in place of the range"
+    if design_name in get_args(Design) and design_name != "grid" and entry.levels is not None:
+        yield "levels", f"a design '{design_name}' has none, leave it out"
 
 
 def _bound_faults(key: str, entry: FactorEntry) -> Iterator[tuple[str, str]]:
@@ -503,7 +507,9 @@ def _words(factor: Factor) -> str:
 
 
 def _plain(value: Any) -> str:
-    return ", ".join(map(_plain, value)) if isinstance(value, list) else json.dumps(value)
+    if isinstance(value, list):
+        return ", ".join(map(_plain, value))
+    return f"{value:.6g}" if isinstance(value, float) else json.dumps(value)
 
 
 def _flat(document: Mapping[str, Any]) -> dict[str, Any]:

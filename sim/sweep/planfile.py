@@ -10,9 +10,9 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal, cast, get_args
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from sim.parameters import Parameters, Quarter, Section, choice, number
 from sim.records import COLUMNS
@@ -21,11 +21,11 @@ from sim.scenario.complaints import validated
 from sim.scenario.lines import KeyPath, TomlDocument, TomlError, read_toml
 from sim.scenario.schema import Shape, follow, nearest
 from sim.scenario.tree import Findings, Reader, Table, Value, plain, shown
-from sim.streams import LARGEST_SEED
 from sim.sweep.factors import Scalar
 
 PLANS = SHIPPED / "plans"
 MOST_POINTS = 1_000_000
+LARGEST_FIRST_SEED = 1_000_000_000
 
 Design = Literal["grid", "sobol", "latin", "list", "one-at-a-time"]
 Distribution = Literal["uniform", "log-uniform", "normal", "triangular"]
@@ -79,6 +79,17 @@ class Record(Section):
 
     tables: list[str] = choice("tables of the run folder to keep", default=["market", "shares"])
 
+    @field_validator("tables")
+    @classmethod
+    def _known_tables(cls, names: list[str]) -> list[str]:
+        _require_names(names)
+        for name in names:
+            if name not in COLUMNS:
+                guess = nearest(name, COLUMNS)
+                hint = f"did you mean '{guess}'?" if guess else f"there are {', '.join(COLUMNS)}"
+                raise ValueError(f"no table '{name}', {hint}")
+        return names
+
 
 class PlanEntry(Section):
     """A plan as its file writes it; the rows of `[[points]]` are read apart."""
@@ -90,19 +101,18 @@ class PlanEntry(Section):
     levels: int | None = number("count", "steps in a grid of factors that give no own", 1, 1000, default=None)
     design_seed: int = number("-", "seed of the design's own draws, apart from the runs' luck", 0, 2**31, default=1)
     replications: int = number("count", "runs of each point", 1, 10_000, default=1)
-    seed: int = number("-", "seed of the first replication; the others follow", 0, LARGEST_SEED - 10_000, default=1)
+    seed: int = number("-", "seed of the first replication; the others follow", 0, LARGEST_FIRST_SEED, default=1)
     common_random_numbers: bool = choice("replication i has the same luck at every point", default=True)
     until: Quarter | None = choice("last quarter of every run; absent: the scenarios'", default=None)
     enterprises: int | None = number("count", "simulated enterprises; absent: the scenarios'", default=None)
     record: Record = Field(default_factory=Record, description="what is kept of each run")
     factors: dict[str, FactorEntry] = choice("what varies, by dotted key", default={})
 
-    @model_validator(mode="after")
-    def _fits_together(self) -> PlanEntry:
-        faults = [*_list_faults(self), *_design_faults(self)]
-        if faults:
-            raise ValueError("; ".join(faults))
-        return self
+    @field_validator("scenarios")
+    @classmethod
+    def _each_once(cls, names: list[str]) -> list[str]:
+        _require_names(names)
+        return names
 
 
 @dataclass(frozen=True)
@@ -147,13 +157,13 @@ def read_plan(path: Path, label: str) -> PlanFile | Problem:
     """The plan at `path` with its faults, or the one problem of a file that is no TOML."""
     try:
         raw = read_toml(path)
+        document = _with_dotted_keys(raw)
         text = path.read_text(encoding="utf-8")
     except TomlError as error:
         return Problem(label, error.line, "", error.reason.replace("a scenario file", "a plan"))
     if not raw.tree:
         return Problem(label, 1, "", "is empty; a plan names at least scenarios and a design")
     findings = Findings()
-    document = _with_dotted_keys(raw)
     reader = Reader(label, "", document, PlanEntry, {}, findings)
     tree, rows = _tree(document.tree, reader)
     entry = cast(PlanEntry | None, validated(tree, PlanEntry, [label], findings))
@@ -180,11 +190,9 @@ def _tree(raw: Mapping[str, Any], reader: Reader) -> tuple[Table, tuple[Mapping[
         tree[_FACTORS] = {key: node for key, value in factors.items() if (node := _factor(key, value, reader))}
     else:
         reader.fail((_FACTORS,), f"expected a table of factors by dotted key, was given {shown(factors)}")
-    if listed and raw.get("design") != "list":
-        reader.fail((_POINTS,), 'rows of [[points]] belong to design = "list"')
-    if raw.get("design") == "list" and not (listed and raw[_POINTS]):
-        reader.fail((_POINTS,), "a list needs rows, [[points]]", ("design",))
-    return tree, _rows(raw[_POINTS], reader) if listed else ()
+    for key, reason in _design_faults(raw):
+        reader.fail((key,), reason, (key if key in raw else "design",))
+    return tree, _rows(raw[_POINTS], reader) if listed and raw.get("design") == "list" else ()
 
 
 def _factor(key: str, raw: Any, reader: Reader) -> Table | None:
@@ -262,29 +270,39 @@ def _value_faults(values: Sequence[Scalar]) -> Iterator[str]:
     yield from (f"values: {json.dumps(value)} stands there twice" for value in _twice(values))
 
 
-def _list_faults(entry: PlanEntry) -> Iterator[str]:
-    for key, names in (("scenarios", entry.scenarios), ("record.tables", entry.record.tables)):
-        if not names:
-            yield f"{key}: at least one is needed"
-        yield from (f"{key}: '{name}' stands there twice" for name in _twice(names))
-    for name in entry.record.tables:
-        if name not in COLUMNS:
-            guess = nearest(name, COLUMNS)
-            yield f"record.tables: no table '{name}'" + (f", did you mean '{guess}'?" if guess else "")
+def _require_names(names: Sequence[str]) -> None:
+    """Raise ValueError for an empty list, or for a name that stands there twice."""
+    if not names:
+        raise ValueError("at least one is needed")
+    for name in _twice(names):
+        raise ValueError(f"'{name}' stands there twice")
 
 
-def _design_faults(entry: PlanEntry) -> Iterator[str]:
-    sampled = entry.design in ("sobol", "latin")
-    if sampled and entry.points is None:
-        yield f"points: a {entry.design} design needs their number, such as points = 64"
-    if not sampled and entry.points is not None:
-        yield f"points: a design '{entry.design}' makes its own, leave it out"
-    if entry.design != "grid" and entry.levels is not None:
-        yield f"levels: a design '{entry.design}' has none, leave it out"
-    if entry.design == "list" and entry.factors:
-        yield "factors: a list takes its values from [[points]], leave it out"
-    if entry.design not in ("grid", "list") and not entry.factors:
-        yield f"factors: a design '{entry.design}' needs at least one"
+def _design_faults(raw: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Key and reason where a plan says what its design has no use for, or does not say what it needs.
+
+    Judged on the text as it stands, so that it comes with the faults of single keys.
+    """
+    name, points = raw.get("design"), raw.get(_POINTS)
+    sampled, listed = name in ("sobol", "latin"), isinstance(points, list)
+    if name not in get_args(Design):
+        return  # which has been noted
+    if sampled and points is None:
+        yield _POINTS, f"a {name} design needs their number, such as points = 64"
+    if not sampled and points is not None and not listed:
+        yield _POINTS, f"a design '{name}' makes its own, leave it out"
+    if name != "list" and listed:
+        yield _POINTS, 'rows of [[points]] belong to design = "list"'
+    if name == "list" and not (listed and points):
+        yield _POINTS, "a list needs rows, [[points]]"
+    if name != "grid" and "levels" in raw:
+        yield "levels", f"a design '{name}' has none, leave it out"
+    if name not in ("sobol", "latin") and "design_seed" in raw:
+        yield "design_seed", f"a design '{name}' draws nothing, leave it out"
+    if name == "list" and raw.get(_FACTORS):
+        yield _FACTORS, "a list takes its values from [[points]], leave it out"
+    if name not in ("grid", "list") and not raw.get(_FACTORS):
+        yield _FACTORS, f"a design '{name}' needs at least one"
 
 
 def _twice(values: Sequence[Scalar]) -> list[Scalar]:
@@ -312,6 +330,8 @@ def _flattened(table: Mapping[str, Any], at: KeyPath, lines: dict[KeyPath, int])
     flat: dict[str, Any] = {}
     for path, value in _branches(table, ()):
         key = ".".join(path)
+        if key in flat:
+            raise TomlError(lines.get((*at, *path), 0), f"'{key}' stands there twice")
         flat[key] = value
         if len(path) > 1:
             here = (*at, *path)
