@@ -12,13 +12,32 @@ if TYPE_CHECKING:
     from sim.sweep.plan import Plan as Plan
     from sim.sweep.plan import PlanError as PlanError
     from sim.sweep.plan import load_plan as load_plan
+    from sim.sweep.runner import Progress as Progress
+    from sim.sweep.runner import SweepReport as SweepReport
+    from sim.sweep.runner import retry_sweep as retry_sweep
+    from sim.sweep.runner import run_sweep as run_sweep
+    from sim.sweep.store import SweepError as SweepError
 
-__all__ = ["Plan", "PlanError", "load_plan"]
+__all__ = [
+    "Plan",
+    "PlanError",
+    "Progress",
+    "SweepError",
+    "SweepReport",
+    "load_plan",
+    "retry_sweep",
+    "run_sweep",
+]
 
 _HOMES = {
     "Plan": "sim.sweep.plan",
     "PlanError": "sim.sweep.plan",
+    "Progress": "sim.sweep.runner",
+    "SweepError": "sim.sweep.store",
+    "SweepReport": "sim.sweep.runner",
     "load_plan": "sim.sweep.plan",
+    "retry_sweep": "sim.sweep.runner",
+    "run_sweep": "sim.sweep.runner",
 }
 
 

@@ -154,4 +154,3 @@ def table_stream(table: pa.Table, name: str) -> bytes:
 def read_stream(content: bytes) -> pa.Table:
     """The table of an Arrow stream."""
     return pa.ipc.open_stream(content).read_all()
-

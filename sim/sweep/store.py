@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import hashlib
 import io
-import os
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -154,6 +154,7 @@ class Store:
     def _find(self) -> None:
         """What is safe: shards whose files have their hashes, then sound files of the spool."""
         self._states: list[str | None] = [None] * len(self.work.runs)
+        self._counts: Counter[str] = Counter()
         self._rows: dict[int, ShardRow] = {}
         self._drop_temporary()
         for shard, row in read_ledger(self.path).items():
@@ -174,7 +175,7 @@ class Store:
             return
         self._rows[shard] = ShardRow(shard, files=row.files)
         for index, run in zip(indices, row.runs, strict=True):
-            self._states[index] = run.status
+            self._set(index, run.status)
 
     def _take_spooled(self, path: Path) -> None:
         index = int(path.stem) if path.stem.isdecimal() else -1
@@ -182,7 +183,7 @@ class Store:
             path.unlink()
             return
         try:
-            self._states[index] = self._spooled(index).status
+            self._set(index, self._spooled(index).status)
         except ValueError:
             self.notes.append(f"{path} is damaged; its run is made again")
             path.unlink()
@@ -212,12 +213,25 @@ class Store:
 
     def count(self, *states: str) -> int:
         """How many runs ended so; all that ended when none is named."""
-        return sum(1 for state in self._states if state is not None and (not states or state in states))
+        return sum(self._counts[state] for state in states) if states else self._counts.total()
 
     @property
     def failures(self) -> int:
         """Runs that ended without a result."""
         return self.count() - self.count("ok")
+
+    @property
+    def total(self) -> int:
+        """How many runs the sweep has."""
+        return len(self._states)
+
+    def _set(self, index: int, state: str | None) -> None:
+        before = self._states[index]
+        if before is not None:
+            self._counts[before] -= 1
+        if state is not None:
+            self._counts[state] += 1
+        self._states[index] = state
 
     def outcome(self, index: int) -> Outcome | None:
         """What a run that ended well left behind, wherever it is kept; None for another."""
@@ -241,7 +255,7 @@ class Store:
         if self._states[outcome.index] is not None:
             return
         write_bytes(self._spool_file(outcome.index), outcome.pack())
-        self._states[outcome.index] = outcome.status
+        self._set(outcome.index, outcome.status)
         self._close_if_complete(outcome.index // self.shard_runs)
 
     def reopen_failed(self) -> int:
@@ -254,18 +268,23 @@ class Store:
             del self._rows[shard]
         for index in failed:
             self._spool_file(index).unlink(missing_ok=True)
-            self._states[index] = None
+            self._set(index, None)
         return len(failed)
+
+    def refresh(self) -> None:
+        """Bring the table of runs up to date, for whoever reads the folder meanwhile."""
+        self._write_runs(read_rows(self.path, self._manifest))
 
     def finish(self, seconds: float) -> None:
         """Write down how far the sweep has come, after `seconds` of this session."""
-        self._write_runs(read_rows(self.path, self._manifest))
+        self.refresh()
         sessions = self._manifest["sessions"]
         if sessions:
             sessions[-1] = {**sessions[-1], "seconds": round(seconds, 3), "ended": now()}
         whole = self.count() == len(self._states)
         if whole:
-            (self.path / SPOOL).rmdir()
+            with suppress(OSError):  # somebody put something there
+                (self.path / SPOOL).rmdir()
         self._write_manifest("interrupted" if not whole else "partial" if self.failures else "complete")
 
     # ---- shards ----
@@ -374,15 +393,14 @@ class Store:
 def read_rows(folder: Path, manifest: Mapping[str, Any]) -> dict[int, RunRow]:
     """What became of each run that ended, by index; also while another process writes the folder."""
     rows: dict[int, RunRow] = {}
-    length = manifest["shard_runs"]
-    for shard, row in read_ledger(folder).items():
-        rows.update(enumerate(row.runs, start=shard * length))
-    for path in (folder / SPOOL).glob(f"*{_LABEL}"):
+    for path in (folder / SPOOL).glob(f"*{_LABEL}"):  # before the ledger: a run moves from here to there
         try:
             found = Outcome.unpack(path.read_bytes())
         except (OSError, ValueError):  # it went into a shard just now, or is damaged
             continue
-        rows.setdefault(found.index, RunRow(found.status, found.seconds, found.error, found.trace))
+        rows[found.index] = RunRow(found.status, found.seconds, found.error, found.trace)
+    for shard, row in read_ledger(folder).items():
+        rows.update(enumerate(row.runs, start=shard * manifest["shard_runs"]))
     return rows
 
 
@@ -401,10 +419,3 @@ def _digest(path: Path) -> str | None:
     except FileNotFoundError:
         return None
     return found.hexdigest()
-
-
-def processors() -> int:
-    """How many processors this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
