@@ -17,10 +17,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from analysis.shell import DONE, FAILED, FAILED_RUNS, INTERRUPTED, INVALID, InputError, Json
+from analysis.shell import console as _console
+from analysis.shell import print_json as _print_json
+from analysis.shell import say as _say
+from analysis.sweep_cli import sweep_app
 from sim import __version__
 
 if TYPE_CHECKING:
-    from rich.console import Console
     from rich.table import Table
 
     from analysis.compare import Comparison
@@ -28,16 +32,14 @@ if TYPE_CHECKING:
     from sim.scenario import Scenario
     from sim.scenario.tree import Problem
 
-DONE, FAILED, INVALID, FAILED_RUNS, INTERRUPTED = 0, 1, 2, 3, 130
 RUNS = Path("runs")  # where runs go unless --out says otherwise
 COMPARED_SEEDS = 20  # replications of each scenario in a comparison
 SHOWN_CHANGES = 6  # of a scenario, in the list of scenarios
-PIPED_WIDTH = 120  # columns of a table that goes to a file or a pipe
 TRACE = "MOATSIM_TRACE"  # environment variable: print the trace of an unexpected error
 
 # Names of commands to come.
 RESERVED = (
-    *("sweep", "report", "score", "backtest"),
+    *("report", "score", "backtest"),
     *("fit", "posterior", "sensitivity", "discover", "app"),
 )
 
@@ -61,12 +63,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
-
-
-class InputError(Exception):
-    """The user's input cannot be used; the message says why, in one to three lines."""
-
+app.add_typer(sweep_app, name="sweep")
 
 # ---- commands ----
 
@@ -409,9 +406,9 @@ def _run_folders(names: Sequence[str], out: Path | None) -> list[Path]:
 
 
 def _processors() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    from sim.runs.workers import processors
+
+    return processors()
 
 
 def _nearest(name: str, known: Mapping[str, object]) -> str:
@@ -798,20 +795,6 @@ def _table(*headings: str) -> Table:
     for number, heading in enumerate(headings):
         table.add_column(heading, justify="right" if number else "left", overflow="fold")
     return table
-
-
-def _console(stream: Any) -> Console:
-    from rich.console import Console
-
-    return Console(file=stream, width=None if stream.isatty() else PIPED_WIDTH, markup=False, highlight=False)
-
-
-def _print_json(document: object) -> None:
-    print(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False))
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr)
 
 
 # ---- entry ----

@@ -262,6 +262,13 @@ def _report_hang(main: int, limit: float, answers: _Answers) -> None:
     answers.last(Failure(_too_long(limit), trace, "timeout"))
 
 
+def processors() -> int:
+    """How many processors this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def single_blas_thread() -> None:
     """One thread for linear algebra in this process too; has effect only before numpy is imported."""
     os.environ.update(dict.fromkeys(BLAS_THREADS, "1"))

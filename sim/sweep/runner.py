@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import time
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterator, Sequence
@@ -12,7 +11,7 @@ from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from sim.runs.workers import Failure
+from sim.runs.workers import Failure, processors
 from sim.sweep.estimate import default_time_limit, seconds_per_run
 from sim.sweep.executors import (
     ATTEMPTS,
@@ -142,13 +141,6 @@ def retry_sweep(
     with Store(Path(folder), None) as store:
         store.reopen_failed()
         return _carry_out(store, means)
-
-
-def processors() -> int:
-    """How many processors this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _carry_out(store: Store, means: Means) -> SweepReport:
