@@ -19,7 +19,7 @@ def _():
     # Who wins, if ...?
 
     Pick a scenario, turn a dial, let go, and the market is run anew from 2023 to 2032, with the same luck as the
-    baseline behind it. What you changed stands below as a scenario file: save it as `mine.toml`; then
+    baseline behind it. What you changed stands under the chart as a scenario file: save it as `mine.toml`; then
     `moatsim run baseline mine.toml` runs it at full size, and `moatsim compare baseline mine.toml` says how sure the
     differences are.
     """)
