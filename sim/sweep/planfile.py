@@ -184,6 +184,10 @@ def _tree(raw: Mapping[str, Any], reader: Reader) -> tuple[Table, tuple[Mapping[
     """The values of a plan with their lines, and the rows of `[[points]]`."""
     listed = isinstance(raw.get(_POINTS), list)
     apart = {_FACTORS, *([_POINTS] if listed else [])}
+    for key in (key for key in PlanEntry.model_fields if key != "record" and key not in apart):
+        if isinstance(raw.get(key), Mapping):  # not even as { value, source }, which a scenario's leaf may be
+            reader.fail((key,), "expected a bare value, was given a table")
+            apart.add(key)
     tree = reader.section(PlanEntry, {key: value for key, value in raw.items() if key not in apart}, ())
     factors = raw.get(_FACTORS, {})
     if isinstance(factors, Mapping):
