@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from sim.sweep.plan import Plan as Plan
     from sim.sweep.plan import PlanError as PlanError
     from sim.sweep.plan import load_plan as load_plan
+    from sim.sweep.reading import Sweep as Sweep
+    from sim.sweep.reading import open_sweep as open_sweep
     from sim.sweep.runner import Progress as Progress
     from sim.sweep.runner import SweepReport as SweepReport
     from sim.sweep.runner import retry_sweep as retry_sweep
@@ -22,9 +24,11 @@ __all__ = [
     "Plan",
     "PlanError",
     "Progress",
+    "Sweep",
     "SweepError",
     "SweepReport",
     "load_plan",
+    "open_sweep",
     "retry_sweep",
     "run_sweep",
 ]
@@ -32,6 +36,8 @@ __all__ = [
 _HOMES = {
     "Plan": "sim.sweep.plan",
     "PlanError": "sim.sweep.plan",
+    "Sweep": "sim.sweep.reading",
+    "open_sweep": "sim.sweep.reading",
     "Progress": "sim.sweep.runner",
     "SweepError": "sim.sweep.store",
     "SweepReport": "sim.sweep.runner",
