@@ -42,7 +42,7 @@ class View:
     @property
     def title(self) -> str:
         """The measure in the words of a heading."""
-        return title_of(self.measure)
+        return title_of(self.measure).replace(", % of", " share of").removesuffix(", %")
 
     @cached_property
     def names(self) -> Mapping[str, str]:

@@ -15,6 +15,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LinearSegmentedColormap, Normalize, to_hex
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+from matplotlib.patheffects import withStroke
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from analysis.canvas import (
@@ -58,6 +59,7 @@ EXTREMES = 10  # points at either end
 MOST_COLUMNS = 5  # factors in the table of extremes
 SMALLEST = 5.5  # points, of a name in a phase map
 HATCH = "////"
+AXIS_NAME = 0.14  # inches that the name of a horizontal axis takes
 
 
 # ---- words ----
@@ -117,7 +119,8 @@ def phase_map(seen: View) -> Figure:
     maps = [_of_scenario(table, name, across, up) for name in names]
     values = np.concatenate([found.value.ravel() for found in maps])
     scale = Normalize(*_ends(values))
-    finish_page(figure, _map_words(seen, maps, across, up), caption(seen.sweep), 0.885, 0.095, headings=True)
+    finish_page(figure, _map_words(seen, maps, across, up), caption(seen.sweep), 0.885, 0.095, headings=len(names) > 1)
+    _make_room(figure, AXIS_NAME)
     figure.subplots_adjust(hspace=0.42 if rows > 1 else 0.2, wspace=0.08)
     short = {}
     for axes, name, found in zip(panels, names, maps, strict=False):
@@ -136,6 +139,11 @@ def phase_map(seen: View) -> Figure:
         told = "; ".join(f"{code}: {name}" for code, name in sorted(short.items()))
         figure.texts[-1].set_text(fitted(f"{told}. {figure.texts[-1].get_text()}", 6.5))
     return figure
+
+
+def _make_room(figure: Figure, inches: float) -> None:
+    """Move the bottom of the axes up (down where negative), from where the page's caption left it."""
+    figure.subplots_adjust(bottom=figure.subplotpars.bottom + inches / figure.get_size_inches()[1])
 
 
 def _scenarios(seen: View) -> list[str]:
@@ -200,10 +208,9 @@ def _name_regions(axes: Axes, leader: np.ndarray, seen: View) -> dict[str, str]:
         size = next((size for size in (8.5, 7.5, 6.5, SMALLEST) if text_inches(name, size, "bold") <= room), None)
         if size is None:
             short[name[:3]] = name
-        face = axes.patches[row * leader.shape[1] + first].get_facecolor()
         axes.text(
             first + length / 2, row + 0.66, name if size else name[:3], ha="center", va="center",
-            fontsize=size or SMALLEST, fontweight="bold", color=on(to_hex(face)),
+            fontsize=size or SMALLEST, fontweight="bold", path_effects=[withStroke(linewidth=2, foreground="white")],
         )  # fmt: skip
     return short
 
@@ -251,10 +258,20 @@ def _map_words(seen: View, maps: Sequence[Cells], across: Cut, up: Cut) -> Words
         notes.append("Hatched: no run to show.")
     named = "; named: the owner that leads in most runs" if seen.table["leader"].notna().any() else ""
     return Words(
-        f"{_sentence(seen.title)}: from {amount(low, unit)} to {amount(high, unit)} in {seen.quarter}",
+        f"{_sentence(seen.title)} from {amount(low, unit)} to {amount(high, unit)}{_winner_words(seen, maps)}",
         f"{_sentence(seen.title)} in {seen.quarter}, {_over(seen)}{named}",
         " ".join(notes),
     )
+
+
+def _winner_words(seen: View, maps: Sequence[Cells]) -> str:
+    """Who leads in most cells."""
+    found = pd.Series([owner for each in maps for owner in each.leader.ravel() if owner is not None], dtype=object)
+    if found.empty:
+        return ""
+    counts = found.value_counts().sort_index(kind="stable").sort_values(ascending=False, kind="stable")
+    cells_ = sum(int((each.points > 0).sum()) for each in maps)
+    return f"; {seen.names.get(counts.index[0], counts.index[0])} leads in {counts.iloc[0]} of {cells_} cells"
 
 
 def _sentence(text: str) -> str:
@@ -273,7 +290,8 @@ def response(seen: View) -> Figure:
     names = _scenarios(seen)
     colours = _colours(names)
     tables = {key: seen.sweep.response(key, seen.measure.name, seen.quarter) for key in factors}
-    finish_page(figure, _response_words(seen, factors), caption(seen.sweep), 0.97, 0.095, headings=True)
+    finish_page(figure, _response_words(seen, factors), caption(seen.sweep), 0.97, 0.12, headings=True)
+    _make_room(figure, AXIS_NAME)
     figure.subplots_adjust(hspace=0.75, wspace=0.1)
     for axes, key in zip(panels, factors, strict=False):
         for name in names:
@@ -412,72 +430,99 @@ def extremes(seen: View) -> Figure:
     known = seen.table.dropna(subset=VALUE).sort_values([VALUE, "point"], ascending=[False, True])
     half = min(EXTREMES, len(known) // 2) or 1
     parts = {"highest": known.head(half), "lowest": known.tail(half if len(known) > 1 else 0)[::-1]}
-    factors = list(seen.effects)[:MOST_COLUMNS]
-    columns = _columns(seen, factors)
-    lines = sum(len(part) + 1 for part in parts.values()) + 2
-    figure, (axes,) = new_page(height=1.45 + 0.19 * lines)
-    more = len(seen.effects) - len(factors)
-    words = Words(
-        f"{_sentence(seen.title)}: the {half} highest and lowest points" if half > 1 else f"{_sentence(seen.title)}",
-        f"{_sentence(seen.title)} in {seen.quarter}, {_over(seen)}; range: 10-90 % over replications"
-        + (f"; {more} factors that explain less are left out" if more > 0 else ""),
-        "Factors stand in the order of how much they explain; bold: the third of the points where a factor is highest.",
-    )
-    finish_page(figure, words, caption(seen.sweep), 0.98, 0.02)
+    lines = sum(len(part) + 1 for part in parts.values()) + 2.2
+    figure, (axes,) = new_page(height=1.2 + 0.19 * lines)
+    finish_page(figure, _extremes_words(seen, known, half), caption(seen.sweep), 0.98, 0.02)
+    _make_room(figure, -0.3)
     axes.set_axis_off()
     axes.set_xlim(0, 1)
     axes.set_ylim(lines, 0)
-    for heading, at, align, _ in columns:
-        axes.text(at, 0.9, heading, fontsize=6.5, color=MUTED, ha=align, va="bottom", linespacing=1.1)
-    row = 1.0
+    columns = _columns(seen)
+    for column in columns:
+        axes.text(column.at, 1.9, column.heading, fontsize=6.5, color=MUTED, ha=column.align, va="bottom")
+    row = 2.2
     for name, part in parts.items():
-        if part.empty:
-            continue
-        axes.axhline(row, color=MUTED, lw=0.6)
-        axes.text(0, row + 0.62, name, fontsize=7.5, fontweight="bold", va="center")
-        row += 1.0
-        for _, point in part.iterrows():
-            for _, at, align, of in columns:
-                text, bold = of(point)
-                axes.text(
-                    at, row + 0.5, text, fontsize=7, ha=align, va="center", fontweight="bold" if bold else "normal"
-                )
-            row += 1.0
+        axes.plot([0, 1], [row, row], color=MUTED, lw=0.6)
+        axes.text(0, row + 0.6, name, fontsize=7.5, fontweight="bold", va="center")
+        for number, (_, point) in enumerate(part.iterrows(), start=1):
+            for column in columns:
+                column.write(axes, row + number, point)
+        row += len(part) + 1
     return figure
 
 
-Cell = Callable[[pd.Series], tuple[str, bool]]
+def _extremes_words(seen: View, known: pd.DataFrame, half: int) -> Words:
+    unit, more = seen.measure.unit, len(seen.effects) - MOST_COLUMNS
+    low, high = (amount(float(known[VALUE].iloc[at]), unit) for at in (-1, 0))
+    several = "; range: 10-90 % over replications" if len(seen.sweep.balance.replications) > 1 else ""
+    return Words(
+        f"{_sentence(seen.title)}: where it is highest ({high}) and lowest ({low})",
+        f"{_count(half)} at either end in {seen.quarter}, {_over(seen)}{several}",
+        "Factors stand in the order of how much they explain"
+        + (f"; {more} that explain less are left out" if more > 0 else "")
+        + ". Shade: where a value stands among those of all points, the highest darkest.",
+    )
 
 
-def _columns(seen: View, factors: Sequence[str]) -> list[tuple[str, float, str, Cell]]:
-    """(heading, place 0-1, alignment, text and weight of a point) of each column."""
-    unit, several = seen.measure.unit, len(seen.sweep.balance.replications) > 1
-    found: list[tuple[str, float, str, Cell]] = [
-        ("point", 0.045, "right", lambda row: (str(row["point"]), False)),
-        ("", 0.13, "right", lambda row: (amount(row[VALUE], unit), True)),
+def _count(points: int) -> str:
+    return f"{points} points" if points > 1 else "The point"
+
+
+@dataclass(frozen=True)
+class TableColumn:
+    """A column of the table: heading, place (0-1), alignment, the text of a point; shade: 0-1 of a point, None for no
+    shade; width of what is shaded.
+    """
+
+    heading: str
+    at: float
+    align: str
+    text: Callable[[pd.Series], str]
+    bold: bool = False
+    shade: Callable[[pd.Series], float] | None = None
+    width: float = 0.0
+
+    def write(self, axes: Axes, row: float, point: pd.Series) -> None:
+        """Put a point's entry into its line."""
+        colour = INK
+        if self.shade is not None:
+            face = to_hex(SHADES(0.7 * self.shade(point)))
+            axes.add_patch(Rectangle((self.at - self.width, row), self.width + 0.008, 1, fc=face, lw=0))
+            colour = on(face)
+        axes.text(
+            self.at, row + 0.54, self.text(point), fontsize=7, ha=self.align, va="center", color=colour,
+            fontweight="bold" if self.bold else "normal",
+        )  # fmt: skip
+
+
+def _columns(seen: View) -> list[TableColumn]:
+    """What the table says of a point: number, measure, leader, scenario, the factors that explain most."""
+    unit, at = seen.measure.unit, 0.17
+    found = [
+        TableColumn("point", 0.05, "right", lambda row: str(row["point"])),
+        TableColumn("measure", 0.14, "right", lambda row: amount(row[VALUE], unit), bold=True),
     ]
-    at = 0.15
-    if several:
+    if len(seen.sweep.balance.replications) > 1:
         found.append(
-            ("range", at, "left", lambda row: (f"{amount(row['low'], unit)} to {amount(row['high'], unit)}", False))
+            TableColumn("range", at, "left", lambda row: f"{amount(row['low'], unit)} to {amount(row['high'], unit)}")
         )
         at += 0.135
     if seen.table["leader"].notna().any():
-        found.append(("leader", at, "left", lambda row: (seen.names.get(row["leader"], str(row["leader"])), False)))
+        found.append(TableColumn("leader", at, "left", lambda row: seen.names.get(row["leader"], str(row["leader"]))))
         at += 0.115
     if len(seen.sweep.scenarios) > 1:
-        found.append(("scenario", at, "left", lambda row: (_shortened(row["scenario"], 1.2, 7), False)))
+        found.append(TableColumn("scenario", at, "left", lambda row: _shortened(row["scenario"], 1.2, 7)))
         at += 0.155
-    step = (1.0 - at) / max(len(factors), 1)
-    for number, key in enumerate(factors):
-        found.append((_heading(key, step), at + step * (number + 1), "right", _factor_cell(seen, key)))
-    return found
+    factors = list(seen.effects)[:MOST_COLUMNS]
+    step = min((0.99 - at) / max(len(factors), 1), 0.2)
+    return found + [_factor_column(seen, key, at + step * (i + 1), step) for i, key in enumerate(factors)]
 
 
-def _factor_cell(seen: View, key: str) -> Cell:
-    column = seen.table[key]
-    upper = column.quantile(2 / 3) if column.dtype.kind in "fi" else None
-    return lambda row: (plain(row[key]), upper is not None and bool(row[key] > upper))
+def _factor_column(seen: View, key: str, at: float, step: float) -> TableColumn:
+    heading, values = _heading(key, step), seen.table[key]
+    shades = values.rank(pct=True, method="dense").sub(1 / values.nunique()) if values.dtype.kind in "fi" else None
+    shade = None if shades is None else lambda row: float(shades[row.name])
+    return TableColumn(heading, at, "right", lambda row: plain(row[key]), shade=shade, width=0.96 * step)
 
 
 def _heading(key: str, width: float) -> str:
