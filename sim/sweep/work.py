@@ -61,7 +61,7 @@ class Work:
     until: str
     enterprises: int | None
     tables: tuple[str, ...]
-    market: type[Market] = field(default=Market, repr=False)
+    market: type[Market] = field(repr=False)
 
     @cached_property
     def ids(self) -> list[str]:
@@ -107,6 +107,7 @@ def work_of(plan: Plan) -> Work:
         until=plan.until,
         enterprises=plan.enterprises,
         tables=plan.tables,
+        market=Market,
     )
 
 
@@ -168,6 +169,7 @@ def read_work(folder: Path, manifest: Mapping[str, Any]) -> Work:
         until=manifest["until"],
         enterprises=manifest["enterprises"],
         tables=tuple(manifest["tables"]),
+        market=Market,
     )
 
 
