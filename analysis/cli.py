@@ -216,21 +216,32 @@ def schema(as_json: Json = False) -> None:
 
 @app.command()
 def plot(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A run folder.")],
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A run folder, or a sweep folder, also one at work.")],
     figure: Annotated[
         list[str] | None, typer.Option("--figure", metavar="NAME", help="Only this figure; may be repeated.")
     ] = None,
+    measure: Annotated[
+        list[str] | None,
+        typer.Option("--measure", metavar="NAME", help="Of a sweep: draw this measure; may be repeated."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Draw the figures of a run folder again."""
-    from analysis.plots import FIGURES, draw_all
+    """Draw the figures of a run folder or a sweep folder again."""
+    from analysis.sweep_cli import draw_sweep, is_sweep
     from sim.runs.folder import FIGURES as SUBFOLDER
     from sim.runs.results import open_run
 
-    unknown = [name for name in figure or [] if name not in FIGURES]
-    if unknown:
-        raise InputError(f"--figure: no figure '{unknown[0]}'{_nearest(unknown[0], FIGURES)}")
-    paths = draw_all(open_run(folder), folder / SUBFOLDER, figure or None)
+    if is_sweep(folder):
+        paths = draw_sweep(folder, figure, measure)
+    else:
+        from analysis.plots import FIGURES, draw_all
+
+        if measure:
+            raise InputError(f"--measure: {folder} is no sweep folder; its figures have measures of their own")
+        unknown = [name for name in figure or [] if name not in FIGURES]
+        if unknown:
+            raise InputError(f"--figure: no figure '{unknown[0]}'{_nearest(unknown[0], FIGURES)}")
+        paths = draw_all(open_run(folder), folder / SUBFOLDER, figure or None)
     if as_json:
         _print_json({"figures": [str(path) for path in paths]})
     else:

@@ -124,6 +124,49 @@ def status(
         print("\n".join(_status_lines(found)))
 
 
+# ---- figures ----
+
+
+def _drawn(report: SweepReport) -> list[Path]:
+    """The figures of a sweep that came to its end, drawn anew when there is anything new."""
+    from sim.runs.folder import FIGURES
+
+    there = sorted((report.path / FIGURES).glob("*.png"))
+    return there if there and not report.made else draw_sweep(report.path)
+
+
+def is_sweep(folder: Path) -> bool:
+    """Whether a folder is that of a sweep."""
+    from sim.runs.folder import FolderError, read_manifest
+    from sim.sweep.store import KIND
+
+    try:
+        read_manifest(folder, KIND)
+    except FolderError:
+        return False
+    return True
+
+
+def draw_sweep(folder: Path, kinds: list[str] | None = None, measures: list[str] | None = None) -> list[Path]:
+    """Draw a sweep's figures into its folder; the paths written. Raises InputError for what it cannot draw."""
+    from analysis.sweep_figures import KINDS, draw_all, possible
+    from sim.runs.folder import FIGURES
+    from sim.sweep import open_sweep
+
+    sweep = open_sweep(folder)
+    for kind in kinds or []:
+        if kind not in KINDS:
+            raise InputError(f"--figure: a sweep has no figure '{kind}', but {', '.join(KINDS)}")
+        if not possible(sweep, kind):
+            raise InputError(f"--figure: {folder} has not got what {kind} shows ({sweep.balance.why})")
+    try:
+        return draw_all(sweep, folder / FIGURES, kinds, measures)
+    except ValueError as error:
+        if not measures:
+            raise
+        raise InputError(f"--measure: {error}") from None
+
+
 # ---- before ----
 
 
@@ -212,6 +255,8 @@ def _words(at: Progress) -> str:
 def _conclude(report: SweepReport, as_json: bool) -> None:
     for note in report.notes:
         say(f"moatsim: {note}")
+    with _refused(report.path):
+        figures = _drawn(report)
     if as_json:
         print_json(
             {
@@ -223,11 +268,12 @@ def _conclude(report: SweepReport, as_json: bool) -> None:
                 "made": report.made,
                 "seconds": report.seconds,
                 "notes": list(report.notes),
+                "figures": [str(path) for path in figures],
             }
         )
     else:
         print(f"{report.made:,} runs in {_duration(report.seconds)}; {report.ok:,} of {report.total:,} gave a result")
-        print(f"tables in {report.path}")
+        print(f"tables in {report.path}" + (f", figures in {figures[0].parent}" if figures else ""))
     if report.failed:
         from sim.sweep.status import sweep_status
 

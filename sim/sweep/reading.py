@@ -19,7 +19,7 @@ from sim.quarters import quarter_label, quarter_number
 from sim.records.names import Named, named
 from sim.runs import settings
 from sim.runs.folder import FolderError, read_manifest
-from sim.scenario import ScenarioError, load_scenario
+from sim.scenario import Scenario, ScenarioError, load_scenario
 from sim.sweep.balance import Balance, balanced
 from sim.sweep.ledger import RunRow
 from sim.sweep.snapshot import Snapshot, take_snapshot
@@ -110,14 +110,22 @@ class Sweep:
         """Names of the tables that were kept of each run."""
         return tuple(self.manifest["tables"])
 
+    def scenario(self, name: str | None = None) -> Scenario:
+        """A scenario as the sweep began with it, before factors; the first one when none is named.
+
+        Raises ValueError for a name that is not in `scenarios`, FolderError when the folder's copy is damaged.
+        """
+        wanted = self.scenarios[0] if name is None else _known("scenario", name, self.scenarios)
+        file = self.path / self.manifest["scenarios"][wanted]["file"]
+        try:
+            return load_scenario(file)
+        except (OSError, ScenarioError) as error:
+            raise FolderError(f"{file} is damaged: {' '.join(str(error).split())}") from None
+
     @cached_property
     def quarters(self) -> tuple[str, ...]:
         """Every quarter of a run. Raises FolderError when the folder's copy of the scenario is damaged."""
-        file = self.path / next(iter(self.manifest["scenarios"].values()))["file"]
-        try:
-            span = settings(load_scenario(file), self.manifest["until"])
-        except (OSError, ScenarioError) as error:
-            raise FolderError(f"{file} is damaged: {' '.join(str(error).split())}") from None
+        span = settings(self.scenario(), self.manifest["until"])
         return tuple(map(quarter_label, range(quarter_number(span.first_quarter), quarter_number(span.until) + 1)))
 
     # ---- which runs count ----
