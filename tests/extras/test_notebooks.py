@@ -83,12 +83,12 @@ def test_the_sweep_is_whole_and_taken_up_again(ran):
     assert value(ran, "len(ends)") == 18
 
 
-def test_the_phase_map_has_each_factor_on_its_axis(ran):
-    """Kills the mutant that confuses the axes: record runs would then rise with catch-up, not with cost growth."""
-    assert value(ran, "list(concentration.columns)") == [1.5, 2.4, 3.5]
-    assert value(ran, "list(concentration.index)") == [0.02, 0.16, 1.28]
-    assert value(ran, "bool(concentration.between(0, 10_000).all(axis=None))")
-    assert value(ran, "sorted(set(leader.stack()) - set(baseline.parameters.labs))") == []
+def test_the_map_has_each_factor_on_its_axis(ran):
+    """Kills the mutant that confuses the factors, and that of a share or an HHI outside its range."""
+    assert value(ran, "list(effective.columns)") == [1.5, 2.4, 3.5]
+    assert value(ran, "list(effective.index)") == [0.02, 0.16, 1.28]
+    assert value(ran, "bool(effective.between(1, 30).all(axis=None))")
+    assert value(ran, "sorted(set(leaders['key']) - set(baseline.parameters.labs))") == []
 
 
 def test_it_leaves_nothing_behind(ran):
