@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -22,41 +24,34 @@ LONGEST_CELL = 600  # seconds
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
 
 
-def executed(path: Path, place: Path) -> tuple[NotebookNode, NotebookClient]:
-    """A copy of the notebook, run in folder `place` by a kernel that still lives: close it with `closed`.
+@contextmanager
+def executed(path: Path, place: Path) -> Iterator[NotebookClient]:
+    """The notebook, run from top to bottom in folder `place`: cells with outputs in `.nb`, the kernel alive within.
 
     Raises nbclient's CellExecutionError, with the cell's trace, when a cell fails.
     """
-    notebook = nbformat.read(path, as_version=4)
     client = NotebookClient(
-        notebook,
+        nbformat.read(path, as_version=4),
         timeout=LONGEST_CELL,
         kernel_name=KERNEL["name"],
         resources={"metadata": {"path": str(place)}},
         record_timing=False,
     )
-    client.create_kernel_manager()
-    client.start_new_kernel()
-    client.start_new_kernel_client()
-    try:
-        for index, cell in enumerate(notebook.cells):
+    with client.setup_kernel():
+        for index, cell in enumerate(client.nb.cells):
             client.execute_cell(cell, index)
-    except BaseException:
-        closed(client)
-        raise
-    return notebook, client
+        yield client
 
 
-def value_of(client: NotebookClient, expression: str) -> str:
-    """What the kernel prints for an expression over the notebook's variables."""
-    cell = nbformat.v4.new_code_cell(f"print({expression})")
-    ran = client.execute_cell(cell, len(client.nb.cells))
+def printed(client: NotebookClient, expression: str) -> str:
+    """What the kernel of a notebook that was run prints for an expression over its variables."""
+    cells = client.nb.cells
+    cells.append(nbformat.v4.new_code_cell(f"print({expression})"))
+    try:
+        ran = client.execute_cell(cells[-1], len(cells) - 1)
+    finally:
+        cells.pop()
     return "".join(output.get("text", "") for output in ran.outputs)
-
-
-def closed(client: NotebookClient) -> None:
-    """End the kernel."""
-    client._cleanup_kernel()
 
 
 def tidied(notebook: NotebookNode) -> NotebookNode:
@@ -68,12 +63,10 @@ def tidied(notebook: NotebookNode) -> NotebookNode:
         if cell.cell_type == "code":
             cell.execution_count = None
             for output in cell.outputs:
-                output.pop("execution_count", None)
-                if output.output_type == "execute_result":
+                if "execution_count" in output:
                     output.execution_count = None
-                output.metadata = NotebookNode() if "metadata" in output else output.get("metadata")
-                if output["metadata"] is None:
-                    del output["metadata"]
+                if "metadata" in output:
+                    output.metadata = NotebookNode()
     return notebook
 
 
@@ -84,10 +77,10 @@ def main() -> None:
     path = parser.parse_args().notebook
     with TemporaryDirectory() as place:
         try:
-            notebook, client = executed(path, Path(place))
+            with executed(path, Path(place)) as client:
+                notebook = client.nb
         except CellExecutionError as error:
             sys.exit(f"{path}: a cell failed\n{error}")
-        closed(client)
     write_text(path, nbformat.writes(tidied(notebook)) + "\n")
     print(f"{path}: {path.stat().st_size / 1000:,.0f} kB")
 
