@@ -4,7 +4,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 RUNS ?= runs/baseline
-EXTRAS := test,notebook,app
+EXTRAS := test,readers,notebook,app
 
 BIN := $(VENV)/bin
 RUN_STAMP := $(VENV)/.installed-run

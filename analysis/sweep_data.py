@@ -101,15 +101,29 @@ class Cut:
     whole: bool
 
 
-def cut(values: pd.Series, bins: int | None = None) -> Cut:
+def cuts(table: pd.DataFrame, first: str, second: str) -> tuple[Cut, Cut]:
+    """The cells of two factors, so many that a cell where both are cut into bins has four points of a scenario."""
+    room = table.groupby("scenario").size().max() / IN_A_CELL
+    across, up = cut(table[first]), cut(table[second])
+    if not across.whole:
+        across = cut(table[first], _bins(room / up.count if up.whole else np.sqrt(room)))
+    if not up.whole:
+        up = cut(table[second], _bins(room / across.count))
+    return across, up
+
+
+def _bins(wanted: float) -> int:
+    return int(min(max(wanted, FEWEST), MOST))
+
+
+def cut(values: pd.Series, bins: int = MOST) -> Cut:
     """Cells of a factor: one for each value where there are few, else bins that hold equally many points."""
     codes, listed = pd.factorize(values, sort=True)
     if len(listed) <= LISTED or values.dtype.kind not in "fi":
         return Cut(codes, len(listed), [i + 0.5 for i in range(len(listed))], list(map(plain, listed)), True)
-    count = bins or min(max(int(np.sqrt(len(values) / IN_A_CELL)), FEWEST), MOST)
-    edges = np.quantile(values.to_numpy(np.float64), np.linspace(0, 1, count + 1))
-    codes = np.clip(np.searchsorted(edges, values, side="right") - 1, 0, count - 1)
-    return Cut(codes, count, list(range(count + 1)), list(map(plain, edges)), False)
+    edges = np.quantile(values.to_numpy(np.float64), np.linspace(0, 1, bins + 1))
+    codes = np.clip(np.searchsorted(edges, values, side="right") - 1, 0, bins - 1)
+    return Cut(codes, bins, list(range(bins + 1)), list(map(plain, edges)), False)
 
 
 def plain(value: object) -> str:

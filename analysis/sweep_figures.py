@@ -42,7 +42,7 @@ from analysis.sweep_data import (
     Cut,
     View,
     cells,
-    cut,
+    cuts,
     factor_words,
     main_factors,
     plain,
@@ -111,7 +111,7 @@ def phase_map(seen: View) -> Figure:
     """Two factors against each other, a panel for each scenario: colour for the measure, the leader named."""
     first, second = main_factors(seen, 2)
     table = seen.table
-    across, up = cut(table[first]), cut(table[second])
+    across, up = cuts(table, first, second)
     names = _scenarios(seen)
     columns = 1 if len(names) == 1 or across.count > 5 else 2
     rows = math.ceil(len(names) / columns)
@@ -292,7 +292,7 @@ def response(seen: View) -> Figure:
     tables = {key: seen.sweep.response(key, seen.measure.name, seen.quarter) for key in factors}
     finish_page(figure, _response_words(seen, factors), caption(seen.sweep), 0.97, 0.12, headings=True)
     _make_room(figure, AXIS_NAME)
-    figure.subplots_adjust(hspace=0.75, wspace=0.1)
+    figure.subplots_adjust(hspace=0.62, wspace=0.1)
     for axes, key in zip(panels, factors, strict=False):
         for name in names:
             table = tables[key]
@@ -342,11 +342,24 @@ def _factor_axis(axes: Axes, table: pd.DataFrame) -> None:
     values = np.unique(table[VALUE].to_numpy(np.float64))
     if values[0] > 0 and values[-1] / values[0] >= 8:
         axes.set_xscale("log")
-        ticks = values if len(values) <= 5 else values[np.linspace(0, len(values) - 1, 4).astype(int)]
+        even = np.geomspace(values[0], values[-1], 4)
+        ticks = values if len(values) <= 5 and _apart(values) else values[np.unique(_nearest(values, even))]
         axes.set_xticks(ticks, [plain(float(tick)) for tick in ticks])
         axes.minorticks_off()
     else:
         axes.xaxis.set_major_locator(MaxNLocator(5))
+
+
+def _apart(values: Floats) -> bool:
+    """Whether each of these values has room for its name on a log axis."""
+    return bool((np.diff(np.log(values)) > 0.15 * np.log(values[-1] / values[0])).all())
+
+
+def _nearest(values: Floats, wanted: Floats) -> np.ndarray:
+    """Positions of the values nearest to those wanted, in logs; a value that is not near leaves its place empty."""
+    distance = np.abs(np.log(values)[None, :] - np.log(wanted)[:, None])
+    near = distance.min(axis=1) < 0.25 * np.log(wanted[1] / wanted[0])
+    return distance.argmin(axis=1)[near]
 
 
 def _response_words(seen: View, factors: Sequence[str]) -> Words:
@@ -396,7 +409,7 @@ def scenarios(seen: View) -> Figure:
         "Bands hold the luck of the draw and the range of the factors, as the plan draws them.",
     )
     finish_page(figure, words, caption(seen.sweep), 0.95, 0.095, headings=True)
-    figure.subplots_adjust(hspace=0.45, wspace=0.12)
+    figure.subplots_adjust(hspace=0.45, wspace=0.2)
     colours = _colours(names)
     for axes, name in zip(panels, names, strict=False):
         table = bands.loc[name].reindex(list(seen.sweep.quarters))

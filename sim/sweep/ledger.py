@@ -86,19 +86,16 @@ def append(folder: Path, row: ShardRow) -> None:
         length = os.fstat(descriptor).st_size
         torn = length > 0 and os.pread(descriptor, 1, length - 1) != b"\n"
         try:
-            _write_whole(descriptor, (("\n" if torn else "") + row.line()).encode(), path)
+            _write_whole(descriptor, (("\n" if torn else "") + row.line()).encode())
             os.fsync(descriptor)
-        except OSError:
+        except OSError as error:
             with suppress(OSError):
                 os.ftruncate(descriptor, length)
-            raise
+            raise OSError(error.errno, error.strerror, str(path)) from None
     finally:
         os.close(descriptor)
 
 
-def _write_whole(descriptor: int, content: bytes, path: Path) -> None:
-    try:
-        while content:
-            content = content[os.write(descriptor, content) :]
-    except OSError as error:
-        raise OSError(error.errno, error.strerror, str(path)) from None
+def _write_whole(descriptor: int, content: bytes) -> None:
+    while content:
+        content = content[os.write(descriptor, content) :]

@@ -30,7 +30,8 @@ from sim.sweep.work import POINTS, RUNS
 POPULATION = "all"  # whose shares a measure of the shares table is
 QUANTILES = (0.1, 0.5, 0.9)
 LISTED = 16  # a factor with more values than this is sorted into bins
-BINS = 10
+BINS = 10  # at most
+POINTS_IN_A_BIN = 8  # at least
 _PLACE = ["point", "replication"]
 _VALUE = "value"
 _ALONE = "one-at-a-time"
@@ -97,7 +98,7 @@ class Sweep:
 
     @property
     def factors(self) -> tuple[str, ...]:
-        """Dotted keys that the plan varies, in its order."""
+        """Dotted keys that the plan varies, in the order of the columns of points."""
         return tuple(str(name) for name in self.points.columns if name not in ("point", "scenario"))
 
     @property
@@ -287,7 +288,7 @@ class Sweep:
         """Quantiles of a measure over runs by a factor's value, for each scenario, in one quarter (the last if None).
 
         Columns: scenario, value, low, high, points, runs, a column for each quantile. A factor with more than 16 values
-        is sorted into ten bins of equally many points from low to high, value their median. The quantiles are taken
+        is sorted into up to ten bins of as many points from low to high, value their median. The quantiles are taken
         over luck and all other factors; of a plan one-at-a-time over luck, the others as they are at its base point.
         """
         if factor not in self.factors:
@@ -324,7 +325,8 @@ def _bins(values: pd.Series[Any]) -> pd.DataFrame:
     if len(listed) <= LISTED or values.dtype.kind not in "fi":
         return pd.DataFrame({"bin": codes, "low": values, "middle": values, "high": values}, index=values.index)
     ranks = values.rank(method="average", pct=True)
-    bins = pd.Series(np.ceil(ranks * BINS).astype(int) - 1, index=values.index, name="bin")
+    count = min(BINS, max(len(listed) // POINTS_IN_A_BIN, 2))
+    bins = pd.Series(np.ceil(ranks * count).astype(int) - 1, index=values.index, name="bin")
     found = values.groupby(bins).agg(low="min", middle="median", high="max")
     placed: pd.DataFrame = found.loc[bins].set_axis(values.index).assign(bin=bins)
     return placed

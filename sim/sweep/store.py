@@ -87,6 +87,8 @@ class Store:
         self._manifest: dict[str, Any] = {}
 
     def __enter__(self) -> Store:
+        if self._given is None:
+            read_manifest(self.path, KIND)
         refuse_foreign(self.path, KIND)
         self.path.mkdir(parents=True, exist_ok=True)
         with ExitStack() as stack:
@@ -107,8 +109,6 @@ class Store:
         """Open the sweep that stands here, or make the folder of a new one."""
         if (self.path / MANIFEST).exists():
             self._manifest = read_manifest(self.path, KIND)
-        elif self._given is None:
-            read_manifest(self.path, KIND)
         if self._manifest.get("status", "preparing") == "preparing":
             if self._given is None:
                 raise SweepError(f"{self.path}: the sweep never began; start it with moatsim sweep PLAN --out")

@@ -10,8 +10,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-HERE = Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE.parent / "analysis"), str(HERE)]  # worker processes look for the stand-ins there too
+sys.path.insert(0, str(Path(__file__).parent.parent / "analysis"))  # worker processes look for the stand-ins there too
+sys.path.insert(0, str(Path(__file__).parent))
 
 import fake_market
 
@@ -19,6 +19,7 @@ from sim.runs import workers
 from sim.runs.workers import describe_failure
 from sim.sweep import executors, store, work
 
+HERE = Path(__file__).resolve().parent
 PLAN = """
 title = "a small sweep"
 scenarios = ["baseline"]
