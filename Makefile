@@ -18,12 +18,12 @@ else $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constra
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-all lint bench docs readme clean
+.PHONY: help setup run test test-all test-cluster lint bench docs readme clean
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 setup: $(TEST_STAMP) ## build the virtual environment with everything, tests included
 
@@ -35,6 +35,10 @@ test: $(TEST_STAMP) ## run the tests, long statistical checks on their fixed sma
 
 test-all: $(TEST_STAMP) ## run every test whole
 	$(BIN)/python -m pytest -n 2 --full
+
+test-cluster: $(TEST_STAMP) ## run the tests of sweeps on a Dask cluster of this machine, with the extra it needs
+	@$(call install,.[test,dask])
+	$(BIN)/python -m pytest tests/sweep/cluster_dask.py
 
 lint: $(TEST_STAMP) ## style, format and strict types
 	$(BIN)/ruff check .
