@@ -81,7 +81,7 @@ def test_what_cannot_be_is_refused(program, plan, tmp_path, monkeypatch):
     bad = tmp_path / "bad.toml"
     bad.write_text(plan().read_text().replace("training_cost_growth", "training_cost_grwth"))
     for words, message in (
-        (("sweep", plan(4), "--out", "a"), "replications: 3 -> 4"),
+        (("sweep", plan(4, name="four.toml"), "--out", "a"), "replications: 3 -> 4"),
         (("sweep", plan(3), "--out", "b"), "left alone"),
         (("sweep", plan(3), "--out", "c", "--executor", "ray://x:1"), "expected dask://HOST:PORT"),
         (("sweep", plan(3), "--out", "c", "--executor", "dask://x:1", "--workers", 2), "not both"),
