@@ -4,6 +4,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 RUNS ?= runs/baseline
+EXTRAS := test,readers,notebook,app
 
 BIN := $(VENV)/bin
 RUN_STAMP := $(VENV)/.installed-run
@@ -18,12 +19,12 @@ else $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constra
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-all lint bench docs readme clean
+.PHONY: help setup run test test-all test-extras test-cluster notebook lint bench docs readme clean
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 setup: $(TEST_STAMP) ## build the virtual environment with everything, tests included
 
@@ -35,6 +36,18 @@ test: $(TEST_STAMP) ## run the tests, long statistical checks on their fixed sma
 
 test-all: $(TEST_STAMP) ## run every test whole
 	$(BIN)/python -m pytest -n 2 --full
+
+test-extras: $(TEST_STAMP) ## install the optional packages and run the tests that need them
+	@$(call install,.[$(EXTRAS)])
+	$(BIN)/python -m pytest tests/extras
+
+notebook: $(RUN_STAMP) ## open the tutorial in Jupyter (installs Jupyter first)
+	@$(call install,.[notebook])
+	$(BIN)/python -m notebook analysis/notebooks/tutorial.ipynb
+
+test-cluster: $(TEST_STAMP) ## run the tests of sweeps on a Dask cluster of this machine, with the extra it needs
+	@$(call install,.[test,dask])
+	$(BIN)/python -m pytest tests/sweep/cluster_dask.py
 
 lint: $(TEST_STAMP) ## style, format and strict types
 	$(BIN)/ruff check .

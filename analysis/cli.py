@@ -17,10 +17,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from analysis.shell import DONE, FAILED, FAILED_RUNS, INTERRUPTED, INVALID, InputError, Json
+from analysis.shell import console as _console
+from analysis.shell import print_json as _print_json
+from analysis.shell import say as _say
+from analysis.sweep_cli import sweep_app
 from sim import __version__
 
 if TYPE_CHECKING:
-    from rich.console import Console
     from rich.table import Table
 
     from analysis.compare import Comparison
@@ -28,16 +32,14 @@ if TYPE_CHECKING:
     from sim.scenario import Scenario
     from sim.scenario.tree import Problem
 
-DONE, FAILED, INVALID, FAILED_RUNS, INTERRUPTED = 0, 1, 2, 3, 130
 RUNS = Path("runs")  # where runs go unless --out says otherwise
 COMPARED_SEEDS = 20  # replications of each scenario in a comparison
 SHOWN_CHANGES = 6  # of a scenario, in the list of scenarios
-PIPED_WIDTH = 120  # columns of a table that goes to a file or a pipe
 TRACE = "MOATSIM_TRACE"  # environment variable: print the trace of an unexpected error
 
 # Names of commands to come.
 RESERVED = (
-    *("sweep", "report", "score", "backtest"),
+    *("report", "score", "backtest"),
     *("fit", "posterior", "sensitivity", "discover", "app"),
 )
 
@@ -61,12 +63,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
-
-
-class InputError(Exception):
-    """The user's input cannot be used; the message says why, in one to three lines."""
-
+app.add_typer(sweep_app, name="sweep")
 
 # ---- commands ----
 
@@ -219,21 +216,32 @@ def schema(as_json: Json = False) -> None:
 
 @app.command()
 def plot(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A run folder.")],
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A run folder, or a sweep folder, also one at work.")],
     figure: Annotated[
         list[str] | None, typer.Option("--figure", metavar="NAME", help="Only this figure; may be repeated.")
     ] = None,
+    measure: Annotated[
+        list[str] | None,
+        typer.Option("--measure", metavar="NAME", help="Of a sweep: draw this measure; may be repeated."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Draw the figures of a run folder again."""
-    from analysis.plots import FIGURES, draw_all
+    """Draw the figures of a run folder or a sweep folder again."""
+    from analysis.sweep_cli import draw_sweep, is_sweep
     from sim.runs.folder import FIGURES as SUBFOLDER
     from sim.runs.results import open_run
 
-    unknown = [name for name in figure or [] if name not in FIGURES]
-    if unknown:
-        raise InputError(f"--figure: no figure '{unknown[0]}'{_nearest(unknown[0], FIGURES)}")
-    paths = draw_all(open_run(folder), folder / SUBFOLDER, figure or None)
+    if is_sweep(folder):
+        paths = draw_sweep(folder, figure, measure)
+    else:
+        from analysis.plots import FIGURES, draw_all
+
+        if measure:
+            raise InputError(f"--measure: {folder} is no sweep folder; its figures have measures of their own")
+        unknown = [name for name in figure or [] if name not in FIGURES]
+        if unknown:
+            raise InputError(f"--figure: no figure '{unknown[0]}'{_nearest(unknown[0], FIGURES)}")
+        paths = draw_all(open_run(folder), folder / SUBFOLDER, figure or None)
     if as_json:
         _print_json({"figures": [str(path) for path in paths]})
     else:
@@ -411,9 +419,9 @@ def _run_folders(names: Sequence[str], out: Path | None) -> list[Path]:
 
 
 def _processors() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    from sim.runs.workers import processors
+
+    return processors()
 
 
 def _nearest(name: str, known: Mapping[str, object]) -> str:
@@ -809,20 +817,6 @@ def _table(*headings: str) -> Table:
     for number, heading in enumerate(headings):
         table.add_column(heading, justify="right" if number else "left", overflow="fold")
     return table
-
-
-def _console(stream: Any) -> Console:
-    from rich.console import Console
-
-    return Console(file=stream, width=None if stream.isatty() else PIPED_WIDTH, markup=False, highlight=False)
-
-
-def _print_json(document: object) -> None:
-    print(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False))
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr)
 
 
 # ---- entry ----

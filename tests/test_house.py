@@ -34,6 +34,7 @@ PURE_LIBRARIES = {"numpy", "scipy"} | {
         "typing",
     ),
 }
+COMMAND_LINE = {"analysis.cli", "analysis.shell", "analysis.sweep_cli"}
 DRAWING = {"matplotlib", "seaborn", "plotly", "altair"}
 READ_OR_WRITE = {"open", "print", "input", "eval", "exec", "breakpoint"}
 ARRAY_FILES = {"load", "save", "savez", "savez_compressed", "savetxt", "loadtxt", "genfromtxt"} | {
@@ -149,7 +150,7 @@ def cli_sits_on_top(module: Module) -> Iterator[str]:
 
 def imports_stand_at_the_top(module: Module) -> Iterator[str]:
     """No import inside a function, save in the command line and in package `__init__`s (lazy, for a quick --help)."""
-    if module.package or module.name == "analysis.cli":
+    if module.package or module.name in COMMAND_LINE:
         return
     for found in imports_of(module):
         if found.lazy:
@@ -313,6 +314,7 @@ ALLOWED: tuple[tuple[Rule, Module], ...] = (
     (bottom_knows_nobody, Module("sim.market", False, "from sim.journal import Journal")),
     (imports_stand_at_the_top, Module("sim", True, "def __getattr__(name):\n    from sim.run import run")),
     (imports_stand_at_the_top, Module("analysis.cli", False, "def main():\n    from analysis import plots")),
+    (imports_stand_at_the_top, Module("analysis.sweep_cli", False, "def main():\n    from sim.sweep import runner")),
     (randomness_has_one_door, Module("sim.population", False, "def f(g: np.random.Generator): return g.random(3)")),
     (randomness_has_one_door, Module("sim.streams", False, "x = np.random.PCG64DXSM(1)")),
     (

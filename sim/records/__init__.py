@@ -556,8 +556,13 @@ class Records:
 
     def tables(self) -> dict[str, pd.DataFrame]:
         """Every table but the shares as a data frame: market, labs, funding, events, ..."""
-        whole = {table: frame(table, rows) for table, rows in self._rows.items()}
-        return whole | {table: _stacked(table, pieces) for table, pieces in self._columns.items()}
+        return {table: self.table(table) for table in (*self._rows, *self._columns)}
+
+    def table(self, name: str) -> pd.DataFrame:
+        """One table as a data frame: market, labs, ... or shares in tidy form."""
+        if name == "shares":
+            return self.share_table()
+        return frame(name, self._rows[name]) if name in self._rows else _stacked(name, self._columns[name])
 
     def share_table(self) -> pd.DataFrame:
         """The shares in tidy form: one row for each quarter, population, lens and key."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from itertools import chain
@@ -47,6 +48,10 @@ def write_atomic(path: Path, write: Callable[[Path], None]) -> None:
         _sync(temporary)
         os.replace(temporary, path)
         _sync(path.parent)
+    except OSError as error:
+        if error.filename is not None or error.errno is None:
+            raise
+        raise OSError(error.errno, error.strerror, str(path)) from None  # a full disk, say, names no file by itself
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -81,6 +86,15 @@ def arrow_schema(columns: tuple[Column, ...], metadata: dict[str, str]) -> pa.Sc
     return pa.schema(fields, metadata=metadata)
 
 
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file in one step."""
+    write_atomic(path, lambda temporary: _write_bytes(temporary, content))
+
+
+def _write_bytes(path: Path, content: bytes) -> None:
+    path.write_bytes(content)
+
+
 def write_parquet(path: Path, schema: pa.Schema, batches: Iterator[pa.Table]) -> None:
     """Write the batches, one row group each, as one Parquet file in one step."""
 
@@ -92,38 +106,44 @@ def write_parquet(path: Path, schema: pa.Schema, batches: Iterator[pa.Table]) ->
     write_atomic(path, write)
 
 
-def read_manifest(folder: Path) -> dict[str, Any]:
-    """The manifest of a run folder. Raises FolderError when there is none of ours."""
+def read_manifest(folder: Path, kind: str = KIND) -> dict[str, Any]:
+    """The manifest of a folder of that kind. Raises FolderError when there is none of ours."""
+    what = f"{kind.split()[-1]} folder"
     try:
         manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise FolderError(f"{folder} is not a run folder: it has no {MANIFEST}") from None
+        raise FolderError(f"{folder} is not a {what}: it has no {MANIFEST}") from None
     except NotADirectoryError:
-        raise FolderError(f"{folder} is a file; name the folder that moatsim run wrote") from None
+        raise FolderError(f"{folder} is a file; name the folder that {kind} wrote") from None
     except (OSError, ValueError) as error:
         raise FolderError(f"{folder / MANIFEST} cannot be read: {error}") from None
-    if not isinstance(manifest, dict) or manifest.get("kind") != KIND:
-        raise FolderError(f"{folder} is not a run folder: its {MANIFEST} was not written by moatsim run")
+    if not isinstance(manifest, dict) or manifest.get("kind") != kind:
+        raise FolderError(f"{folder} is not a {what}: its {MANIFEST} was not written by {kind}")
     return manifest
 
 
-def refuse_foreign(folder: Path) -> None:
-    """Raise FolderError unless the folder is absent, empty or a run folder of ours."""
+def refuse_foreign(folder: Path, kind: str = KIND) -> None:
+    """Raise FolderError unless the folder is absent, empty or one of ours of that kind."""
     if not folder.exists() and not folder.is_symlink():
         return
     if not folder.is_dir():
         raise FolderError(f"{folder} exists and is not a folder")
-    if not any(entry.name != _LOCK for entry in folder.iterdir()):
+    if not any(entry.name != _LOCK and not is_temporary(entry) for entry in folder.iterdir()):
         return
     try:
-        read_manifest(folder)
+        read_manifest(folder, kind)
     except FolderError:
         raise FolderError(f"{folder} holds other files and is left alone; choose another folder with --out") from None
 
 
+def is_temporary(path: Path) -> bool:
+    """Whether a file is what a killed process left of a write in one step."""
+    return path.name.startswith(".") and path.name.endswith(".tmp")
+
+
 @contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Hold the folder's lock. Raises FolderError when another process holds it."""
+def locked(folder: Path, what: str = "run") -> Iterator[None]:
+    """Hold the folder's lock. Raises FolderBusyError naming the process that holds it; `what` is being written."""
     path = folder / _LOCK
     while True:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
@@ -132,16 +152,44 @@ def _locked(folder: Path) -> Iterator[None]:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             os.close(descriptor)
-            raise FolderBusyError(f"{folder} is being written by another run") from None
+            raise FolderBusyError(f"{folder} is being written by another {what}{_of_process(path)}") from None
         # The holder before us removes the file on leaving; a lock on a removed file protects nothing.
         if path.exists() and os.path.samestat(os.fstat(descriptor), os.stat(path)):
             break
         os.close(descriptor)
     try:
+        with suppress(OSError):  # a full disk: the lock holds without its holder's name
+            os.truncate(descriptor, 0)
+            os.write(descriptor, f"{os.getpid()} on {platform.node()}".encode())
         yield
     finally:
         path.unlink(missing_ok=True)
         os.close(descriptor)
+
+
+def _of_process(lock: Path) -> str:
+    """Who holds a lock, in words; empty where it does not say."""
+    try:
+        holder = lock.read_text(encoding="utf-8")
+    except OSError:
+        return ""
+    return f" (process {holder})" if holder else ""
+
+
+def holder(folder: Path) -> str | None:
+    """The process that writes a folder now, such as `4711 on host`; None when nobody does."""
+    try:
+        descriptor = os.open(folder / _LOCK, os.O_RDONLY)
+    except OSError:
+        return None
+    try:
+        if fcntl is not None:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return os.read(descriptor, 200).decode(errors="replace") or "unknown"
+    finally:
+        os.close(descriptor)
+    return None
 
 
 class RunFolder:
@@ -161,7 +209,7 @@ class RunFolder:
         refuse_foreign(self.path)
         self._made = _missing_parents(self.path)
         self.path.mkdir(parents=True, exist_ok=True)
-        self._lock = _locked(self.path)
+        self._lock = locked(self.path)
         self._lock.__enter__()
         self._had_manifest = (self.path / MANIFEST).exists()
         if not self._had_manifest:

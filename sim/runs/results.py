@@ -247,7 +247,7 @@ class Run:
                 "enterprises": self.info.enterprises,
                 "workers": self.info.workers,
                 "wall_time_seconds": round(self.info.wall_time_seconds, 3),
-                "finished": _now(),
+                "finished": now(),
             }
         )
 
@@ -285,11 +285,18 @@ def manifest_head(scenario: Scenario, seeds: Sequence[int], command: Sequence[st
         "title": scenario.title,
         "scenario_hash": scenario.hash,
         "seeds": list(seeds),
+        **provenance(),
+        "command": list(command),
+        "started": now(),
+    }
+
+
+def provenance() -> dict[str, Any]:
+    """With what and where results are made: versions, commit, platform."""
+    return {
         "versions": {"moatsim": __version__, "python": platform.python_version(), **_package_versions()},
         "commit": _commit(),
         "platform": platform.platform(),
-        "command": list(command),
-        "started": _now(),
     }
 
 
@@ -316,7 +323,8 @@ def _commit() -> str | None:
     return answer.stdout.strip() or None
 
 
-def _now() -> str:
+def now() -> str:
+    """The time as manifests say it: UTC, to the second."""
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 

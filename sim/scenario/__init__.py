@@ -52,8 +52,10 @@ __all__ = [
     "describe",
     "describe_key",
     "diff",
+    "hashed_values",
     "json_schema",
     "load_scenario",
+    "override_scenario",
     "parse_override",
     "require_scenario",
     "shipped_scenarios",
@@ -162,22 +164,23 @@ def load_scenario(
     for key, raw in (overrides or {}).items():
         _override(tree, key, raw, Reader(origin, f"given in {origin}", None, schema, tree, findings))
     labels = [file.label for file in files]
-    parameters = validated(tree, schema, labels, findings)
-    if isinstance(parameters, Parameters):
-        faults = [*shock_faults(parameters), *unseen(said["expects"], parameters)]
-        complain(tree, schema, labels, findings, faults)
-    if findings.problems or parameters is None:
-        raise ScenarioError(_in_file_order(findings.problems, labels))
-    flat = _flat(parameters)
-    return Scenario(
-        name=path.stem,
-        **said,
-        parameters=cast(Parameters, parameters),
-        provenance={key: Provenance(flat[key], *entry) for key, entry in _sources(tree) if key in flat},
-        hash=_hash(flat),
-        files=tuple(file.path for file in files),
-        tree=tree,
-    )
+    parameters = _judged(tree, schema, labels, findings, said["expects"])
+    return _scenario(path.stem, said, tuple(file.path for file in files), tree, parameters)
+
+
+def override_scenario(scenario: Scenario, overrides: Mapping[str, object], *, origin: str = "overrides") -> Scenario:
+    """`scenario` with `overrides` (dotted key to value) laid over it: `load_scenario` without reading files again.
+
+    `origin` is what messages and sources call the overrides. Raises ScenarioError with every fault found.
+    """
+    findings = Findings()
+    tree = cast(Table, _copied(scenario.tree))
+    for key, raw in overrides.items():
+        _override(tree, key, raw, Reader(origin, f"given in {origin}", None, Parameters, tree, findings))
+    labels = [str(path) for path in scenario.files]
+    parameters = _judged(tree, Parameters, labels, findings, scenario.expects)
+    said = _Said(title=scenario.title, thesis=scenario.thesis, source=scenario.source, expects=scenario.expects)
+    return _scenario(scenario.name, said, scenario.files, tree, parameters)
 
 
 def require_scenario(given: object) -> None:
@@ -225,6 +228,11 @@ def diff(a: Scenario, b: Scenario) -> list[tuple[str, Any, Any]]:
     rows = {key.partition(".")[0] for key in keys if "." in key}  # of which the other side may have none
     changed = [key for key in keys if left.get(key) != right.get(key) and key not in rows]
     return [(key, left.get(key), right.get(key)) for key in changed]
+
+
+def hashed_values(scenario: Scenario) -> dict[str, Any]:
+    """Dotted key to value, rows by index: what the scenario's hash is taken of, besides the model version."""
+    return _flat(scenario.parameters)
 
 
 def json_schema(schema: type[BaseModel] = Parameters) -> dict[str, Any]:
@@ -461,6 +469,39 @@ def _in_file_order(problems: list[Problem], labels: list[str]) -> list[Problem]:
 
 
 # ---- what a scenario amounts to ----
+
+
+def _judged(
+    tree: Table, schema: type[BaseModel], labels: list[str], findings: Findings, expects: tuple[Expectation, ...]
+) -> BaseModel:
+    """The parameters of `tree`. Raises ScenarioError with all faults noted so far and those found here."""
+    parameters = validated(tree, schema, labels, findings)
+    if isinstance(parameters, Parameters):
+        faults = [*shock_faults(parameters), *unseen(expects, parameters)]
+        complain(tree, schema, labels, findings, faults)
+    if findings.problems or parameters is None:
+        raise ScenarioError(_in_file_order(findings.problems, labels))
+    return parameters
+
+
+def _scenario(name: str, said: _Said, files: tuple[Path, ...], tree: Table, parameters: BaseModel) -> Scenario:
+    flat = _flat(parameters)
+    return Scenario(
+        name=name,
+        **said,
+        parameters=cast(Parameters, parameters),
+        provenance={key: Provenance(flat[key], *entry) for key, entry in _sources(tree) if key in flat},
+        hash=_hash(flat),
+        files=files,
+        tree=tree,
+    )
+
+
+def _copied(node: Node) -> Node:
+    """A tree of its own; the values, which never change, are shared."""
+    if isinstance(node, dict):
+        return {key: _copied(child) for key, child in node.items()}
+    return [_copied(child) for child in node] if isinstance(node, list) else node
 
 
 def _flat(parameters: BaseModel) -> dict[str, Any]:

@@ -85,7 +85,7 @@ class _Judge:
         if "[key]" in rest:
             yield self.problem((*key, *rest[:-1]), f"not a possible name: {_uncapitalised(complaint['msg'])}")
         elif shape is not None and shape.kind == "leaf" and isinstance(node, Value):
-            yield self.problem(key, _wrong(shape, node.value, rest))
+            yield self.problem(key, wrong(shape, node.value, rest))
         else:
             yield self.problem(key, _uncapitalised(complaint["msg"]))
 
@@ -143,8 +143,8 @@ class _Judge:
         return path, ()
 
 
-def _wrong(shape: Shape, value: Any, rest: KeyPath) -> str:
-    """What a leaf expected and what it was given; for a list, which item is at fault."""
+def wrong(shape: Shape, value: Any, rest: KeyPath) -> str:
+    """What a leaf expected and what it was given; for a list, which item (`rest` begins with its index) is at fault."""
     if isinstance(value, list) and rest and isinstance(rest[0], int) and rest[0] < len(value):
         return f"expected {shape.expected}, item {rest[0] + 1} is {shown(value[rest[0]])}"
     choices = shape.bounds.removeprefix("one of ").split(", ") if shape.bounds.startswith("one of ") else []

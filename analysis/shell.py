@@ -1,0 +1,38 @@
+"""What the parts of the command line share: exit codes, the error of bad input, and how text leaves the program."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+DONE, FAILED, INVALID, FAILED_RUNS, INTERRUPTED = 0, 1, 2, 3, 130
+PIPED_WIDTH = 120  # columns of a table that goes to a file or a pipe
+
+Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
+
+
+class InputError(Exception):
+    """The user's input cannot be used; the message says why, in one to three lines."""
+
+
+def console(stream: Any) -> Console:
+    """A console that is as wide as the terminal, or as a page where there is none."""
+    from rich.console import Console
+
+    return Console(file=stream, width=None if stream.isatty() else PIPED_WIDTH, markup=False, highlight=False)
+
+
+def print_json(document: object) -> None:
+    """One JSON document on standard output."""
+    print(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False))
+
+
+def say(text: str) -> None:
+    """A message on standard error."""
+    print(text, file=sys.stderr)

@@ -1,0 +1,602 @@
+"""The figures of a sweep: phase maps with the winner named, responses to factors, scenarios side by side, extremes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import LinearSegmentedColormap, Normalize, to_hex
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from matplotlib.patheffects import withStroke
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+from analysis.canvas import (
+    STYLE,
+    WIDTH,
+    Floats,
+    Words,
+    finish_page,
+    fitted,
+    mark_key,
+    new_page,
+    save_page,
+    text_inches,
+    time_axis,
+    years,
+)
+from analysis.compare import in_words
+from analysis.palette import INK, MUTED, SERIES, on
+from analysis.reading import dollars
+from analysis.sweep_data import (
+    DRAWN,
+    VALUE,
+    Cells,
+    Cut,
+    View,
+    cells,
+    cuts,
+    factor_words,
+    main_factors,
+    plain,
+    regions,
+    view,
+    widest_run,
+)
+from sim import __version__
+from sim.sweep import Sweep
+
+SHADES = LinearSegmentedColormap.from_list("moatsim", ("#f4f7f6", "#a9d3ce", "#4f9fa3", "#1d5f86", "#1b2f5b"))
+MOST_PANELS = 12  # factors or scenarios on one page
+EXTREMES = 10  # points at either end
+MOST_COLUMNS = 5  # factors in the table of extremes
+SMALLEST = 5.5  # points, of a name in a phase map
+HATCH = "////"
+AXIS_NAME = 0.14  # inches that the name of a horizontal axis takes
+
+
+# ---- words ----
+
+
+def amount(value: float, unit: str) -> str:
+    """A measure's value in its unit, short."""
+    if not np.isfinite(value):
+        return "-"
+    if unit == "0-1":
+        return f"{100 * value:.0f} %"
+    if "USD" in unit:
+        return dollars(value)
+    return f"{value:,.0f}" if abs(value) >= 20 else f"{value:.3g}"
+
+
+def caption(sweep: Sweep) -> str:
+    """What it takes to make a figure of a sweep again, and which of its runs it shows."""
+    names = ", ".join(sweep.scenarios[:4]) + (", …" if len(sweep.scenarios) > 4 else "")
+    seeds = in_words(sweep.balance.replications)
+    luck = (
+        "the same at every point" if sweep.plan["common_random_numbers"] else "replications, other luck at each point"
+    )
+    return (
+        f"Simulation: moatsim {__version__}, sweep “{sweep.title}” ({sweep.plan['design']} design, "
+        f"{len(sweep.points):,} points), {'scenarios' if len(sweep.scenarios) > 1 else 'scenario'} {names}; "
+        f"{seeds}, {luck}. {_progress(sweep)}"
+    ).strip()
+
+
+def _progress(sweep: Sweep) -> str:
+    """Which runs are shown, where it is not all of them."""
+    if sweep.balance.runs == len(sweep.runs):
+        return ""
+    done = sweep.status.done
+    state = f"{done:,} of {len(sweep.runs):,} runs have ended" if done < len(sweep.runs) else "some runs failed"
+    return f"Partial sweep, {state}; shown: {sweep.balance.why}."
+
+
+def _over(seen: View) -> str:
+    count = len(seen.sweep.balance.replications)
+    return f"median of {count} replications" if count > 1 else "one replication"
+
+
+# ---- phase map ----
+
+
+def phase_map(seen: View) -> Figure:
+    """Two factors against each other, a panel for each scenario: colour for the measure, the leader named."""
+    first, second = main_factors(seen, 2)
+    table = seen.table
+    across, up = cuts(table, first, second)
+    names = _scenarios(seen)
+    columns = 1 if len(names) == 1 or across.count > 5 else 2
+    rows = math.ceil(len(names) / columns)
+    figure, panels = new_page(rows, columns, height=1.75 + rows * _map_height(up, columns), share_y=True)
+    maps = [_of_scenario(table, name, across, up) for name in names]
+    values = np.concatenate([found.value.ravel() for found in maps])
+    scale = Normalize(*_ends(values))
+    finish_page(figure, _map_words(seen, maps, across, up), caption(seen.sweep), 0.885, 0.095, headings=len(names) > 1)
+    _make_room(figure, AXIS_NAME)
+    figure.subplots_adjust(hspace=0.42 if rows > 1 else 0.2, wspace=0.08)
+    short = {}
+    for axes, name, found in zip(panels, names, maps, strict=False):
+        _draw_cells(axes, found, scale, seen.measure.unit)
+        short |= _name_regions(axes, found.leader, seen)
+        _cell_axes(axes, across, up)
+        if len(names) > 1:
+            axes.set_title(name, loc="left", fontsize=9.5, fontweight="bold", color=INK, pad=4)
+        axes.set_xlabel(factor_words(first))
+    for axes in panels[::columns]:
+        axes.set_ylabel(factor_words(second))
+    for axes in panels[len(names) :]:
+        axes.set_axis_off()
+    _colour_scale(figure, panels[: len(names)], scale, seen)
+    if short:
+        told = "; ".join(f"{code}: {name}" for code, name in sorted(short.items()))
+        figure.texts[-1].set_text(fitted(f"{told}. {figure.texts[-1].get_text()}", 6.5))
+    return figure
+
+
+def _make_room(figure: Figure, inches: float) -> None:
+    """Move the bottom of the axes up (down where negative), from where the page's caption left it."""
+    figure.subplots_adjust(bottom=figure.subplotpars.bottom + inches / figure.get_size_inches()[1])
+
+
+def _scenarios(seen: View) -> list[str]:
+    """Scenarios of which there is anything to show."""
+    known = set(seen.table["scenario"])
+    return [name for name in seen.sweep.scenarios if name in known][:MOST_PANELS]
+
+
+def _map_height(up: Cut, columns: int) -> float:
+    return min(max(0.36 * up.count, 1.7), 3.4) if columns == 1 else 2.6
+
+
+def _of_scenario(table: pd.DataFrame, name: str, across: Cut, up: Cut) -> Cells:
+    here = (table["scenario"] == name).to_numpy()
+    return cells(table[here], _restricted(across, here), _restricted(up, here))
+
+
+def _restricted(found: Cut, here: np.ndarray) -> Cut:
+    return Cut(found.codes[here], found.count, found.ticks, found.labels, found.whole)
+
+
+def _ends(values: Floats) -> tuple[float, float]:
+    finite = values[np.isfinite(values)]
+    if not finite.size:
+        return 0.0, 1.0
+    low, high = float(finite.min()), float(finite.max())
+    return (low, high) if high > low else (low - 0.5, high + 0.5)
+
+
+def _draw_cells(axes: Axes, found: Cells, scale: Normalize, unit: str) -> None:
+    """Coloured cells with their numbers; cells without a point are hatched."""
+    rows, columns = found.value.shape
+    axes.set_xlim(0, columns)
+    axes.set_ylim(0, rows)
+    axes.grid(False)
+    width = axes.get_position().width * WIDTH / columns
+    for row, column in np.ndindex(rows, columns):
+        value = found.value[row, column]
+        if not np.isfinite(value):
+            axes.add_patch(Rectangle((column, row), 1, 1, fc="white", ec="#c9ccd1", hatch=HATCH, lw=0))
+            continue
+        colour = to_hex(SHADES(scale(value)))
+        axes.add_patch(Rectangle((column, row), 1, 1, fc=colour, ec="white", lw=0.5))
+        text = amount(float(value), unit)
+        if text_inches(text, 6) < 0.92 * width:
+            axes.text(
+                column + 0.5, row + 0.26, text, ha="center", va="center", fontsize=6, color=on(colour), alpha=0.85
+            )
+
+
+def _name_regions(axes: Axes, leader: np.ndarray, seen: View) -> dict[str, str]:
+    """Lines between regions of different leaders, each region named once; names too long for theirs, by short form."""
+    width = axes.get_position().width * WIDTH / leader.shape[1]
+    short = {}
+    for owner, region in regions(leader):
+        inside = set(region)
+        for row, column in region:
+            _borders(axes, row, column, inside, leader)
+        name = seen.names.get(owner, owner)
+        row, first, length = widest_run(region)
+        room = 0.94 * width * length
+        size = next((size for size in (8.5, 7.5, 6.5, SMALLEST) if text_inches(name, size, "bold") <= room), None)
+        if size is None:
+            short[name[:3]] = name
+        axes.text(
+            first + length / 2, row + 0.66, name if size else name[:3], ha="center", va="center",
+            fontsize=size or SMALLEST, fontweight="bold", path_effects=[withStroke(linewidth=2, foreground="white")],
+        )  # fmt: skip
+    return short
+
+
+def _borders(axes: Axes, row: int, column: int, inside: set[tuple[int, int]], leader: np.ndarray) -> None:
+    """The edges of a cell behind which somebody else leads."""
+    right, above = (row, column + 1), (row + 1, column)
+    if column + 1 < leader.shape[1] and right not in inside and leader[right] is not None:
+        axes.plot([column + 1] * 2, [row, row + 1], color=INK, lw=1.3)
+    if row + 1 < leader.shape[0] and above not in inside and leader[above] is not None:
+        axes.plot([column, column + 1], [row + 1] * 2, color=INK, lw=1.3)
+
+
+def _cell_axes(axes: Axes, across: Cut, up: Cut) -> None:
+    axes.set_xticks(across.ticks, across.labels, fontsize=7.5)
+    axes.set_yticks(up.ticks, up.labels, fontsize=7.5)
+    axes.tick_params(length=0 if across.whole else 2.5, axis="x")
+    axes.spines[["left", "bottom"]].set_visible(False)
+
+
+def _colour_scale(figure: Figure, panels: Sequence[Axes], scale: Normalize, seen: View) -> None:
+    """A thin scale of colours beside the maps."""
+    boxes = [axes.get_position() for axes in panels]
+    low, high = min(box.y0 for box in boxes), max(box.y1 for box in boxes)
+    bar = figure.add_axes((0.905, low, 0.016, min(high - low, 2.4 / figure.get_size_inches()[1])))
+    figure.colorbar(ScalarMappable(scale, SHADES), cax=bar)
+    bar.yaxis.set_major_locator(MaxNLocator(4))
+    bar.yaxis.set_major_formatter(FuncFormatter(lambda value, _: amount(value, seen.measure.unit)))
+    bar.tick_params(labelsize=7, length=0)
+    bar.grid(False)
+    bar.spines[:].set_visible(False)
+
+
+def _map_words(seen: View, maps: Sequence[Cells], across: Cut, up: Cut) -> Words:
+    low, high = _ends(np.concatenate([found.value.ravel() for found in maps]))
+    unit = seen.measure.unit
+    binned = [name for name, found in zip(main_factors(seen, 2), (across, up), strict=True) if not found.whole]
+    several = max(int(found.points.max()) for found in maps)
+    notes = []
+    if binned:
+        notes.append("Cells hold about equally many of the values drawn of a factor; nothing is interpolated.")
+    if several > 1:
+        notes.append(f"A cell is the median over its points, up to {several}, which differ in the other factors.")
+    if any((found.points == 0).any() for found in maps):
+        notes.append("Hatched: no run to show.")
+    named = "; named: the owner that leads in most runs" if seen.table["leader"].notna().any() else ""
+    return Words(
+        f"{_sentence(seen.title)} from {amount(low, unit)} to {amount(high, unit)}{_winner_words(seen, maps)}",
+        f"{_sentence(seen.title)} in {seen.quarter}, {_over(seen)}{named}",
+        " ".join(notes),
+    )
+
+
+def _winner_words(seen: View, maps: Sequence[Cells]) -> str:
+    """Who leads in most cells."""
+    found = pd.Series([owner for each in maps for owner in each.leader.ravel() if owner is not None], dtype=object)
+    if found.empty:
+        return ""
+    counts = found.value_counts().sort_index(kind="stable").sort_values(ascending=False, kind="stable")
+    cells_ = sum(int((each.points > 0).sum()) for each in maps)
+    return f"; {seen.names.get(counts.index[0], counts.index[0])} leads in {counts.iloc[0]} of {cells_} cells"
+
+
+def _sentence(text: str) -> str:
+    return text[0].upper() + text[1:]
+
+
+# ---- responses ----
+
+
+def response(seen: View) -> Figure:
+    """The measure against each factor, median and band, a line for each scenario; those that matter most come first."""
+    factors = [name for name in seen.effects if seen.table[name].nunique() > 1][:MOST_PANELS]
+    columns = min(3, len(factors))
+    rows = math.ceil(len(factors) / columns)
+    figure, panels = new_page(rows, columns, height=1.9 + 1.95 * rows, share_y=True)
+    names = _scenarios(seen)
+    colours = _colours(names)
+    tables = {key: seen.sweep.response(key, seen.measure.name, seen.quarter) for key in factors}
+    finish_page(figure, _response_words(seen, factors), caption(seen.sweep), 0.97, 0.12, headings=True)
+    _make_room(figure, AXIS_NAME)
+    figure.subplots_adjust(hspace=0.62, wspace=0.1)
+    for axes, key in zip(panels, factors, strict=False):
+        for name in names:
+            table = tables[key]
+            _draw_response(axes, table[table["scenario"] == name], colours[name])
+        axes.set_title(f"explains {100 * seen.effects[key]:.0f} %", loc="left", fontsize=8, color=MUTED, pad=3)
+        axes.set_xlabel(_shortened(factor_words(key), WIDTH * axes.get_position().width, 7.5), fontsize=7.5)
+        _factor_axis(axes, tables[key])
+        axes.yaxis.set_major_locator(MaxNLocator(5))
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: amount(value, seen.measure.unit)))
+        axes.tick_params(labelsize=7.5)
+    for axes in panels[len(factors) :]:
+        axes.set_axis_off()
+    if len(names) > 1:
+        mark_key(panels[0], [(name, "s", colours[name], 30) for name in names], lift=1.2)
+    return figure
+
+
+def _draw_response(axes: Axes, table: pd.DataFrame, colour: str) -> None:
+    """Median line over the band of 10-90 %; a bar for each value where values are not numbers."""
+    x = _positions(table)
+    low, middle, high = (table[q].to_numpy(np.float64) for q in (0.1, 0.5, 0.9))
+    if _ordered(table):
+        axes.fill_between(x, low, high, color=colour, alpha=0.2, lw=0)
+        axes.plot(x, middle, color=colour, lw=1.7, marker="o", ms=2.6)
+    else:
+        axes.vlines(x, low, high, color=colour, alpha=0.3, lw=6)
+        axes.plot(x, middle, color=colour, lw=0, marker="o", ms=5)
+
+
+def _ordered(table: pd.DataFrame) -> bool:
+    return table[VALUE].dtype.kind in "fi"
+
+
+def _positions(table: pd.DataFrame) -> Floats:
+    if _ordered(table):
+        return table[VALUE].to_numpy(np.float64)
+    return np.arange(len(table), dtype=np.float64)
+
+
+def _factor_axis(axes: Axes, table: pd.DataFrame) -> None:
+    """A log scale where values grow by a constant factor rather than in equal steps; words for what is no number."""
+    if not _ordered(table):
+        values = list(dict.fromkeys(table[VALUE]))
+        axes.set_xticks(range(len(values)), [plain(value) for value in values])
+        axes.set_xlim(-0.6, len(values) - 0.4)
+        return
+    values = np.unique(table[VALUE].to_numpy(np.float64))
+    if values[0] > 0 and values[-1] / values[0] >= 8:
+        axes.set_xscale("log")
+        even = np.geomspace(values[0], values[-1], 4)
+        ticks = values if len(values) <= 5 and _apart(values) else values[np.unique(_nearest(values, even))]
+        axes.set_xticks(ticks, [plain(float(tick)) for tick in ticks])
+        axes.minorticks_off()
+    else:
+        axes.xaxis.set_major_locator(MaxNLocator(5))
+
+
+def _apart(values: Floats) -> bool:
+    """Whether each of these values has room for its name on a log axis."""
+    return bool((np.diff(np.log(values)) > 0.15 * np.log(values[-1] / values[0])).all())
+
+
+def _nearest(values: Floats, wanted: Floats) -> np.ndarray:
+    """Positions of the values nearest to those wanted, in logs; a value that is not near leaves its place empty."""
+    distance = np.abs(np.log(values)[None, :] - np.log(wanted)[:, None])
+    near = distance.min(axis=1) < 0.25 * np.log(wanted[1] / wanted[0])
+    return distance.argmin(axis=1)[near]
+
+
+def _response_words(seen: View, factors: Sequence[str]) -> Words:
+    best = factors[0]
+    alone = seen.sweep.plan["design"] == "one-at-a-time"
+    others = "the others at the base point" if alone else "over luck and all other factors"
+    lead = f"{_sentence(seen.title)}: {factor_words(best).split(',')[0]} matters most"
+    return Words(
+        lead if seen.effects[best] >= 0.02 else f"{_sentence(seen.title)}: no factor alone decides it",
+        f"{_sentence(seen.title)} in {seen.quarter}; line: median, band: 10-90 % {others}",
+        "Explains: part of the variance between points that lies between the factor's values or bins (epsilon squared, "
+        "Kelley 1935).",
+    )
+
+
+def _shortened(text: str, inches: float, size: float) -> str:
+    """The text, cut where it would not fit."""
+    if text_inches(text, size) <= inches:
+        return text
+    while text and text_inches(text + " …", size) > inches:
+        text = text[:-1]
+    return text.rstrip(" ,") + " …"
+
+
+def _colours(names: Sequence[str]) -> dict[str, str]:
+    return {name: SERIES[i % len(SERIES)] for i, name in enumerate(names)}
+
+
+# ---- scenarios side by side ----
+
+
+def scenarios(seen: View) -> Figure:
+    """The measure by quarter over all points and replications, a panel for each scenario."""
+    names = _scenarios(seen)
+    columns = min(3, len(names))
+    rows = math.ceil(len(names) / columns)
+    figure, panels = new_page(rows, columns, height=1.75 + (2.3 if columns > 1 else 3.0) * rows, share_y=True)
+    quantiles = (0.1, 0.25, 0.5, 0.75, 0.9)
+    bands = seen.sweep.bands(seen.measure.name, quantiles, ("scenario",))
+    x = years(seen.sweep.quarters)
+    ends = {name: bands.loc[name][0.5].iloc[-1] for name in names}
+    runs = int(bands["runs"].max())
+    words = Words(
+        _ends_words(seen, ends),
+        f"{_sentence(seen.title)}; line: median of all points and replications, bands: 25-75 % and 10-90 %"
+        f" ({runs:,} runs{' each' if len(names) > 1 else ''})",
+        "Bands hold the luck of the draw and the range of the factors, as the plan draws them.",
+    )
+    finish_page(figure, words, caption(seen.sweep), 0.95, 0.095, headings=True)
+    figure.subplots_adjust(hspace=0.45, wspace=0.2)
+    colours = _colours(names)
+    for axes, name in zip(panels, names, strict=False):
+        table = bands.loc[name].reindex(list(seen.sweep.quarters))
+        for low, high, alpha in ((0.1, 0.9, 0.18), (0.25, 0.75, 0.32)):
+            axes.fill_between(x, table[low], table[high], color=colours[name], alpha=alpha, lw=0)
+        axes.plot(x, table[0.5], color=colours[name], lw=1.9)
+        axes.set_title(f"{name}  {amount(ends[name], seen.measure.unit)}", loc="left", fontsize=9, fontweight="bold")
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: amount(value, seen.measure.unit)))
+        time_axis(axes, x)
+    for axes in panels[len(names) :]:
+        axes.set_axis_off()
+    return figure
+
+
+def _ends_words(seen: View, ends: dict[str, float]) -> str:
+    unit, last = seen.measure.unit, seen.sweep.quarters[-1]
+    if len(ends) == 1:
+        return f"{_sentence(seen.title)}: {amount(next(iter(ends.values())), unit)} in {last}"
+    ordered = sorted(ends, key=lambda name: ends[name])
+    low, high = ordered[0], ordered[-1]
+    return (
+        f"{_sentence(seen.title)} in {last}: {amount(ends[low], unit)} in {low}, {amount(ends[high], unit)} in {high}"
+    )
+
+
+# ---- extremes ----
+
+
+def extremes(seen: View) -> Figure:
+    """A table: the points with the highest and the lowest measure, who leads there, and their factors."""
+    known = seen.table.dropna(subset=VALUE).sort_values([VALUE, "point"], ascending=[False, True])
+    half = min(EXTREMES, len(known) // 2) or 1
+    parts = {"highest": known.head(half), "lowest": known.tail(half if len(known) > 1 else 0)[::-1]}
+    lines = sum(len(part) + 1 for part in parts.values()) + 2.2
+    figure, (axes,) = new_page(height=1.2 + 0.19 * lines)
+    finish_page(figure, _extremes_words(seen, known, half), caption(seen.sweep), 0.98, 0.02)
+    _make_room(figure, -0.3)
+    axes.set_axis_off()
+    axes.set_xlim(0, 1)
+    axes.set_ylim(lines, 0)
+    columns = _columns(seen)
+    for column in columns:
+        axes.text(column.at, 1.9, column.heading, fontsize=6.5, color=MUTED, ha=column.align, va="bottom")
+    row = 2.2
+    for name, part in parts.items():
+        axes.plot([0, 1], [row, row], color=MUTED, lw=0.6)
+        axes.text(0, row + 0.6, name, fontsize=7.5, fontweight="bold", va="center")
+        for number, (_, point) in enumerate(part.iterrows(), start=1):
+            for column in columns:
+                column.write(axes, row + number, point)
+        row += len(part) + 1
+    return figure
+
+
+def _extremes_words(seen: View, known: pd.DataFrame, half: int) -> Words:
+    unit, more = seen.measure.unit, len(seen.effects) - MOST_COLUMNS
+    low, high = (amount(float(known[VALUE].iloc[at]), unit) for at in (-1, 0))
+    several = "; range: 10-90 % over replications" if len(seen.sweep.balance.replications) > 1 else ""
+    return Words(
+        f"{_sentence(seen.title)}: where it is highest ({high}) and lowest ({low})",
+        f"{_count(half)} at either end in {seen.quarter}, {_over(seen)}{several}",
+        "Factors stand in the order of how much they explain"
+        + (f"; {more} that explain less are left out" if more > 0 else "")
+        + ". Shade: where a value stands among those of all points, the highest darkest.",
+    )
+
+
+def _count(points: int) -> str:
+    return f"{points} points" if points > 1 else "The point"
+
+
+@dataclass(frozen=True)
+class TableColumn:
+    """A column of the table: heading, place (0-1), alignment, the text of a point; shade: 0-1 of a point, None for no
+    shade; width of what is shaded.
+    """
+
+    heading: str
+    at: float
+    align: str
+    text: Callable[[pd.Series], str]
+    bold: bool = False
+    shade: Callable[[pd.Series], float] | None = None
+    width: float = 0.0
+
+    def write(self, axes: Axes, row: float, point: pd.Series) -> None:
+        """Put a point's entry into its line."""
+        colour = INK
+        if self.shade is not None:
+            face = to_hex(SHADES(0.7 * self.shade(point)))
+            axes.add_patch(Rectangle((self.at - self.width, row), self.width + 0.008, 1, fc=face, lw=0))
+            colour = on(face)
+        axes.text(
+            self.at, row + 0.54, self.text(point), fontsize=7, ha=self.align, va="center", color=colour,
+            fontweight="bold" if self.bold else "normal",
+        )  # fmt: skip
+
+
+def _columns(seen: View) -> list[TableColumn]:
+    """What the table says of a point: number, measure, leader, scenario, the factors that explain most."""
+    unit, at = seen.measure.unit, 0.17
+    found = [
+        TableColumn("point", 0.05, "right", lambda row: str(row["point"])),
+        TableColumn("measure", 0.14, "right", lambda row: amount(row[VALUE], unit), bold=True),
+    ]
+    if len(seen.sweep.balance.replications) > 1:
+        found.append(
+            TableColumn("range", at, "left", lambda row: f"{amount(row['low'], unit)} to {amount(row['high'], unit)}")
+        )
+        at += 0.135
+    if seen.table["leader"].notna().any():
+        found.append(TableColumn("leader", at, "left", lambda row: seen.names.get(row["leader"], str(row["leader"]))))
+        at += 0.115
+    if len(seen.sweep.scenarios) > 1:
+        found.append(TableColumn("scenario", at, "left", lambda row: _shortened(row["scenario"], 1.2, 7)))
+        at += 0.155
+    factors = list(seen.effects)[:MOST_COLUMNS]
+    step = min((0.99 - at) / max(len(factors), 1), 0.2)
+    return found + [_factor_column(seen, key, at + step * (i + 1), step) for i, key in enumerate(factors)]
+
+
+def _factor_column(seen: View, key: str, at: float, step: float) -> TableColumn:
+    heading, values = _heading(key, step), seen.table[key]
+    shades = values.rank(pct=True, method="dense").sub(1 / values.nunique()) if values.dtype.kind in "fi" else None
+    shade = None if shades is None else lambda row: float(shades[row.name])
+    return TableColumn(heading, at, "right", lambda row: plain(row[key]), shade=shade, width=0.96 * step)
+
+
+def _heading(key: str, width: float) -> str:
+    """A factor's name over as many lines as its column needs."""
+    lines: list[str] = []
+    for word in factor_words(key).replace(",", "").split():
+        longer = f"{lines[-1]} {word}" if lines else word
+        if lines and text_inches(longer, 6.5) <= 0.92 * width * WIDTH:
+            lines[-1] = longer
+        else:
+            lines.append(word)
+    return "\n".join(lines)
+
+
+# ---- all of them ----
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of figure: how it is drawn, and the number of factors it needs."""
+
+    draw: Callable[[View], Figure]
+    factors: int
+
+
+KINDS: dict[str, Kind] = {
+    "phase_map": Kind(phase_map, 2),
+    "response": Kind(response, 1),
+    "scenarios": Kind(scenarios, 0),
+    "extremes": Kind(extremes, 0),
+}
+
+
+def possible(sweep: Sweep, kind: str) -> bool:
+    """Whether a sweep has what a kind of figure shows."""
+    several = sum(sweep.points[name].nunique() > 1 for name in sweep.factors)
+    crossed = kind != "phase_map" or sweep.plan["design"] != "one-at-a-time"
+    return sweep.balance.runs > 0 and several >= KINDS[kind].factors and crossed
+
+
+def draw(seen: View, kind: str) -> Figure:
+    """One figure. Raises KeyError for a kind that is not in KINDS."""
+    with matplotlib.rc_context(STYLE):
+        return KINDS[kind].draw(seen)
+
+
+def draw_all(
+    sweep: Sweep, folder: Path, kinds: Iterable[str] | None = None, measures: Iterable[str] | None = None
+) -> list[Path]:
+    """Draw the kinds of figures (all unless named) that the sweep has the data for, of each measure (those of DRAWN
+    unless named), as PNG and SVG named KIND_MEASURE; the paths written. Raises ValueError for a measure it cannot have.
+    """
+    usual = DRAWN if "market" in sweep.tables else ()
+    wanted = [kind for kind in kinds or KINDS if possible(sweep, kind)]
+    if not wanted:
+        return []
+    views = [view(sweep, name) for name in measures or usual]
+    return [
+        path
+        for seen in views
+        if seen.table[VALUE].notna().any()
+        for kind in wanted
+        for path in save_page(draw(seen, kind), folder, f"{kind}_{seen.measure.name.replace('.', '_')}")
+    ]

@@ -1,0 +1,341 @@
+"""The sweep folder: whatever is torn, damaged or missing is found and made again, and nothing else is."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import random
+from pathlib import Path
+
+import fake_market
+import pytest
+import sweep_markets
+
+from sim.records import COLUMNS
+from sim.runs import folder as files
+from sim.runs.folder import FolderBusyError, FolderError
+from sim.sweep import SweepError, ledger, load_plan, retry_sweep, run_sweep, store
+from sim.sweep.estimate import BYTES_PER_QUARTER
+from sim.sweep.jobs import Outcome, simulate
+from sim.sweep.ledger import RunRow, ShardRow, append, read_ledger
+from sim.sweep.status import sweep_status
+from sim.sweep.store import ChangedError, Store
+from sim.sweep.work import work_of
+
+
+@pytest.fixture
+def whole(market, plan, tmp_path):
+    """An undisturbed sweep: nine runs in shards of four."""
+    run_sweep(plan(), tmp_path / "whole", workers=1)
+    return tmp_path / "whole"
+
+
+@pytest.fixture
+def swept(whole, tmp_path):
+    """Another, to be damaged."""
+    run_sweep(tmp_path / "plan.toml", tmp_path / "swept", workers=1)
+    return tmp_path / "swept"
+
+
+# ---- the outcome of a run ----
+
+OUTCOME = Outcome(7, "failed", 1.25, "ValueError: n\u00e9", "line 1\nline 2", {"a": b"123", "b": b"", "c": b"4"})
+
+
+def test_an_outcome_is_packed_and_unpacked():
+    """Kills: a field lost, tables of one name under another."""
+    assert Outcome.unpack(OUTCOME.pack()) == OUTCOME
+
+
+def test_any_damage_to_an_outcome_is_seen():
+    """Kills: a hash that leaves out the header, or a file cut at a lucky place."""
+    content = OUTCOME.pack()
+    for position in range(len(content)):
+        with pytest.raises(ValueError, match="damaged|not the outcome"):
+            Outcome.unpack(content[:position])
+        changed = bytearray(content)
+        changed[position] ^= 1
+        with pytest.raises(ValueError, match="damaged|not the outcome"):
+            Outcome.unpack(bytes(changed))
+
+
+# ---- the ledger ----
+
+ROWS = [ShardRow(number, (RunRow("ok", 1.5), RunRow("failed", 0.5, "no", "trace\n")), {"a": "1"}) for number in (0, 1)]
+
+
+def test_a_torn_line_counts_as_never_written(tmp_path):
+    """Kills: a torn last line that ends the reading, or swallows the row written after it."""
+    for row in ROWS:
+        append(tmp_path, row)
+    whole = (tmp_path / "ledger.jsonl").read_bytes()
+    first = len(ROWS[0].line())
+    for length in range(first, len(whole)):
+        (tmp_path / "ledger.jsonl").write_bytes(whole[:length])
+        assert read_ledger(tmp_path) == {0: ROWS[0]}
+    append(tmp_path, ROWS[1])
+    assert read_ledger(tmp_path) == dict(enumerate(ROWS))
+
+
+def test_a_changed_line_counts_as_never_written(tmp_path):
+    """Kills: a line without a check sum."""
+    for row in ROWS:
+        append(tmp_path, row)
+    text = (tmp_path / "ledger.jsonl").read_text()
+    (tmp_path / "ledger.jsonl").write_text(text.replace('"seconds":1.5', '"seconds":1.6', 1))
+    assert list(read_ledger(tmp_path)) == [1]
+
+
+def test_a_ledger_that_cannot_grow_stays_as_it_is(tmp_path, monkeypatch):
+    """Kills: half a row left by a full disk."""
+    append(tmp_path, ROWS[0])
+
+    def full(descriptor):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ledger.os, "fsync", full)
+        with pytest.raises(OSError, match="No space"):
+            append(tmp_path, ROWS[1])
+    assert (tmp_path / "ledger.jsonl").read_text() == ROWS[0].line()
+
+
+# ---- damage ----
+
+
+def truncate(path):
+    path.write_bytes(path.read_bytes()[:-10])
+
+
+def flip(path):
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("damage", [truncate, flip, Path.unlink])
+@pytest.mark.parametrize("table", ["market", "shares"])
+def test_a_damaged_shard_is_found_and_made_again(whole, swept, plan, alike, damage, table):
+    """Kills: a shard taken at its word; one damaged shard that costs another; damage nobody is told of."""
+    damage(swept / table / "part-000001.parquet")
+    report = run_sweep(plan(), swept, workers=1)
+    assert report.made == 4
+    assert any("part-000001.parquet is damaged; its 4 runs are made again" in note for note in report.notes)
+    alike.same(whole, swept)
+
+
+def test_a_damaged_spool_file_costs_its_run_only(whole, plan, tmp_path, alike):
+    """Kills: half an outcome taken for a whole one."""
+
+    def leave(at):
+        if at.made == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_sweep(plan(), tmp_path / "a", workers=1, progress=leave)
+    truncate(tmp_path / "a" / "spool" / "000000001.run")
+    report = run_sweep(plan(), tmp_path / "a", workers=1)
+    assert report.made == 7
+    assert "its run is made again" in report.notes[0]
+    alike.same(whole, tmp_path / "a")
+
+
+def test_what_no_row_vouches_for_goes(whole, swept, plan, alike):
+    """Kills: a stray shard that readers count twice; leftovers of a killed process; outcomes kept for ever."""
+    stray = [swept / "market" / "part-000009.parquet", swept / "market" / ".part-000001.parquet.1.tmp"]
+    for path in stray:
+        path.write_bytes(b"x")
+    (swept / "spool").mkdir()
+    (swept / "spool" / "000000001.run").write_bytes(b"x")
+    assert run_sweep(plan(), swept, workers=1).made == 0
+    alike.same(whole, swept)
+    assert not (swept / "spool").exists()
+
+
+def test_a_ledger_that_is_lost_costs_time_only(whole, swept, plan, alike):
+    """Kills: a sweep that believes its folder empty and doubles the rows."""
+    (swept / "ledger.jsonl").unlink()
+    assert run_sweep(plan(), swept, workers=1).made == 9
+    alike.same(whole, swept)
+
+
+def test_shards_do_not_depend_on_who_finished_first(whole, plan, tmp_path, alike):
+    """Kills: rows in order of finishing."""
+    work = work_of(load_plan(plan()))
+    order = list(range(9))
+    random.Random(3).shuffle(order)
+    with Store(tmp_path / "a", work) as target:
+        for index in order:
+            target.record(simulate(work.job(index), lambda content: None))
+            target.record(Outcome(index, "failed"))  # an outcome that comes twice changes nothing
+        target.finish(1.0)
+    alike.same(whole, tmp_path / "a")
+
+
+# ---- the disk, at every write ----
+
+
+class Fault(BaseException):
+    """The moment at which a process is killed."""
+
+
+@pytest.mark.parametrize("kind", ["killed before", "killed after", "full disk"])
+def test_any_write_may_be_the_last(market, plan, tmp_path, monkeypatch, alike, sample, kind):
+    """The process is killed before or after a rename or a row, or the disk is full there; then the sweep goes on.
+
+    Kills: a row before its shard, an outcome removed before its row, a manifest that says what is not so.
+    """
+    work = work_of(load_plan(plan(2)))
+    outcomes = [simulate(work.job(index), lambda content: None) for index in range(6)]
+    fill(tmp_path / "whole", work, outcomes)
+    for moment in range(1, 100, sample(1, 3)):
+        place = tmp_path / f"{kind}-{moment}"
+        with monkeypatch.context() as patch:
+            left = trap(patch, moment, kind)
+            try:
+                fill(place, work, outcomes)
+            except Fault:
+                pass
+            except OSError as error:
+                assert error.errno == errno.ENOSPC
+                assert str(place) in str(error.filename)
+        assert not fill(place, work, outcomes)
+        alike.same(tmp_path / "whole", place)
+        if left() > 0:
+            break
+    assert 20 < moment < 99
+
+
+def fill(place, work, outcomes):
+    """Put the outcomes that are missing into a folder; what was found damaged there."""
+    with Store(place, work) as target:
+        for index in target.missing():
+            target.record(outcomes[index])
+        target.finish(1.0)
+        return target.notes
+
+
+def trap(patch, moment, kind):
+    """Let the write of that number go wrong; the function returned says how many were left before it came."""
+    count = [moment]
+    replace, fsync = os.replace, os.fsync
+
+    def step(function, *arguments):
+        count[0] -= 1
+        if kind == "killed after":
+            function(*arguments)
+        if count[0] <= 0:
+            if kind == "full disk":
+                raise OSError(errno.ENOSPC, "No space left on device")
+            raise Fault
+        if kind != "killed after":
+            function(*arguments)
+
+    patch.setattr(files.os, "replace", lambda a, b: step(replace, a, b))
+    patch.setattr(ledger.os, "fsync", lambda descriptor: step(fsync, descriptor))
+    return lambda: count[0]
+
+
+# ---- what is refused ----
+
+
+def test_a_changed_plan_is_refused(swept, plan, alike):
+    """Kills: runs of two plans in one folder; a refusal that does not say what has changed."""
+    before = alike.shards(swept)
+    file = plan(4)
+    with pytest.raises(ChangedError, match=r"begun otherwise: replications: 3 -> 4(.|\n)*--out"):
+        run_sweep(file, swept)
+    file.write_text(plan(3).read_text().replace("a small sweep", "another title"))
+    assert run_sweep(file, swept).made == 0
+    assert alike.shards(swept) == before
+
+
+def test_a_changed_model_is_refused(swept, plan, monkeypatch):
+    """Kills: results of two models in one table, by resuming as by repeating the failed."""
+    monkeypatch.setattr(store, "model_version", lambda: "0.2.0+abc")
+    for again in (lambda: run_sweep(plan(), swept), lambda: retry_sweep(swept)):
+        with pytest.raises(ChangedError, match=r"model: 0.1.0\+[0-9a-f]{12} -> 0.2.0\+abc"):
+            again()
+
+
+def test_a_second_writer_is_refused(market, plan, tmp_path):
+    """Kills: two writers in one folder; a refusal that names nobody."""
+
+    def second(at):
+        with pytest.raises(FolderBusyError, match=rf"being written by another sweep \(process {os.getpid()} on "):
+            run_sweep(plan(), tmp_path / "a")
+        assert sweep_status(tmp_path / "a").writer.startswith(f"{os.getpid()} on ")
+
+    run_sweep(plan(), tmp_path / "a", workers=1, progress=second)
+    assert sweep_status(tmp_path / "a").writer is None
+
+
+def test_other_folders_are_left_alone(market, plan, tmp_path):
+    """Kills: a sweep into a folder of something else."""
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "thesis.tex").write_text("years of work")
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "manifest.json").write_text(json.dumps({"kind": "moatsim run"}))
+    (tmp_path / "c").write_text("a file")
+    for name, message in (("a", "left alone"), ("b", "left alone"), ("c", "not a folder")):
+        with pytest.raises(FolderError, match=message):
+            run_sweep(plan(), tmp_path / name)
+    for call in (sweep_status, retry_sweep):
+        with pytest.raises(FolderError, match=r"not a sweep folder: it has no manifest\.json"):
+            call(tmp_path / "a")
+    assert sorted(os.listdir(tmp_path / "a")) == ["thesis.tex"]
+
+
+def test_a_changed_scenario_in_the_folder_is_refused(market, plan, tmp_path):
+    """Kills: a retry with other values than the sweep began with."""
+    market(sweep_markets.FailingMarket)
+    run_sweep(plan(), tmp_path / "a", workers=1)
+    path = tmp_path / "a" / "scenarios" / "00-baseline.toml"
+    text = path.read_text()
+    path.write_text(text.replace("training_cost_growth = { value = 2.4", "training_cost_growth = { value = 2.5"))
+    assert path.read_text() != text
+    with pytest.raises(FolderError, match=r"00-baseline\.toml is not what the sweep began with"):
+        retry_sweep(tmp_path / "a")
+
+
+def test_status_is_read_while_the_sweep_is_written(market, plan, tmp_path):
+    """Kills: counts that forget the spool or the shards; a rate that counts runs of sessions before."""
+    market(fake_market.FailingMarket)
+    text = plan().read_text().replace("2023Q2", "2023Q3")
+    plan().write_text(text)
+    seen = []
+
+    def watch(at):
+        found = sweep_status(tmp_path / "a")
+        assert (found.done, found.failed, found.status) == (at.done, at.failed, "running")
+        assert found.rate > 0
+        seen.append(found)
+        if at.made == 6:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_sweep(tmp_path / "plan.toml", tmp_path / "a", workers=1, progress=watch)
+    assert seen[-1].left > 0
+    found = sweep_status(tmp_path / "a")
+    assert (found.status, found.done, found.left) == ("interrupted", 6, None)
+    run_sweep(tmp_path / "plan.toml", tmp_path / "a", workers=1)
+    found = sweep_status(tmp_path / "a")
+    assert (found.status, found.done, found.failed, found.left) == ("partial", 9, 3, None)
+    assert found.failures[0].error.endswith("price is NaN")
+
+
+def test_a_sweep_that_never_began_is_said_so(market, plan, tmp_path):
+    """Kills: a traceback for a folder whose process was killed in its first moment."""
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "manifest.json").write_text(json.dumps({"kind": "moatsim sweep", "status": "preparing"}))
+    with pytest.raises(FolderError, match="has not begun"):
+        sweep_status(tmp_path / "a")
+    with pytest.raises(SweepError, match="never began"):
+        retry_sweep(tmp_path / "a")
+    assert run_sweep(plan(), tmp_path / "a", workers=1).status == "complete"
+
+
+def test_every_table_has_an_estimated_size():
+    """Kills: a new table that no plan may record, because nobody knows its size."""
+    assert set(BYTES_PER_QUARTER) == set(COLUMNS)
