@@ -19,12 +19,12 @@ else $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constra
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-all test-extras lint bench docs readme clean
+.PHONY: help setup run test test-all test-extras test-cluster lint bench docs readme clean
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 setup: $(TEST_STAMP) ## build the virtual environment with everything, tests included
 
@@ -40,6 +40,10 @@ test-all: $(TEST_STAMP) ## run every test whole
 test-extras: $(TEST_STAMP) ## install the optional packages and run the tests that need them
 	@$(call install,.[$(EXTRAS)])
 	$(BIN)/python -m pytest tests/extras
+
+test-cluster: $(TEST_STAMP) ## run the tests of sweeps on a Dask cluster of this machine, with the extra it needs
+	@$(call install,.[test,dask])
+	$(BIN)/python -m pytest tests/sweep/cluster_dask.py
 
 lint: $(TEST_STAMP) ## style, format and strict types
 	$(BIN)/ruff check .

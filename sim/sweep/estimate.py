@@ -8,9 +8,19 @@ from sim.sweep.work import Work
 # Measured on one core of a 2-core cloud server with the baseline: seconds a quarter, and more for each enterprise.
 SECONDS_PER_QUARTER = 0.036
 SECONDS_PER_ENTERPRISE = 2.4e-6
-# Bytes a quarter of each table in a shard of 50 runs.
-BYTES_PER_QUARTER = {"market": 900, "labs": 5_200, "shares": 13_500, "funding": 80, "events": 1_100}
-BYTES_OF_OTHERS = 3_000  # a quarter of a table that is not named above
+# Bytes a quarter and run of each table, in shards of several runs of 5,000 enterprises.
+BYTES_PER_QUARTER = {
+    "market": 800,
+    "shares": 15_500,
+    "labs": 4_200,
+    "funding": 90,
+    "events": 1_100,
+    "investors": 530,
+    "investments": 350,
+    "stakes": 790,
+    "switches": 4_100,
+    "flows": 2_200,
+}
 LEAST_LIMIT = 300.0  # seconds
 LIMIT_FACTOR = 50  # a run that takes this many times what it should hangs
 
@@ -22,7 +32,7 @@ def seconds_per_run(work: Work) -> float:
 
 def bytes_per_run(work: Work) -> float:
     """What one run's tables take on disk."""
-    return _quarters(work) * sum(BYTES_PER_QUARTER.get(table, BYTES_OF_OTHERS) for table in work.tables)
+    return _quarters(work) * sum(BYTES_PER_QUARTER[table] for table in work.tables)
 
 
 def default_time_limit(work: Work) -> float:

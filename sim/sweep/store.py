@@ -310,15 +310,12 @@ class Store:
     def _shard_bytes(self, table: str, outcomes: Iterable[Outcome]) -> bytes | None:
         """The rows of a table as a Parquet file, those of one run after those of another; None without any run."""
         schema = _shard_schema(table)
-        batches = [
-            self._placed(read_stream(outcome.tables[table]), outcome.index, schema)
-            for outcome in outcomes
-            if table in outcome.tables
-        ]
-        if not batches:
+        kept = [outcome for outcome in outcomes if table in outcome.tables]
+        if not kept:
             return None
-        if table != "shares":  # a run has so many shares that it is worth a row group of its own
-            batches = [pa.concat_tables(batches)]
+        batches: Iterator[pa.Table] = (self._placed(read_stream(x.tables[table]), x.index, schema) for x in kept)
+        if table != "shares":  # a run has so many shares that it is worth a row group of its own, and memory for one
+            batches = iter([pa.concat_tables(batches)])
         sink = io.BytesIO()
         labels = [field.name for field in schema if not pa.types.is_floating(field.type)]
         with pq.ParquetWriter(sink, schema, compression="zstd", use_dictionary=labels) as writer:

@@ -12,9 +12,11 @@ import fake_market
 import pytest
 import sweep_markets
 
+from sim.records import COLUMNS
 from sim.runs import folder as files
 from sim.runs.folder import FolderBusyError, FolderError
 from sim.sweep import SweepError, ledger, load_plan, retry_sweep, run_sweep, store
+from sim.sweep.estimate import BYTES_PER_QUARTER
 from sim.sweep.jobs import Outcome, simulate
 from sim.sweep.ledger import RunRow, ShardRow, append, read_ledger
 from sim.sweep.status import sweep_status
@@ -332,3 +334,8 @@ def test_a_sweep_that_never_began_is_said_so(market, plan, tmp_path):
     with pytest.raises(SweepError, match="never began"):
         retry_sweep(tmp_path / "a")
     assert run_sweep(plan(), tmp_path / "a", workers=1).status == "complete"
+
+
+def test_every_table_has_an_estimated_size():
+    """Kills: a new table that no plan may record, because nobody knows its size."""
+    assert set(BYTES_PER_QUARTER) == set(COLUMNS)

@@ -9,7 +9,7 @@ import sys
 import pytest
 import sweep_markets
 
-from analysis import cli
+from analysis import cli, sweep_cli
 
 
 class Shell:
@@ -30,6 +30,7 @@ class Shell:
 @pytest.fixture
 def program(capsys, monkeypatch, tmp_path, market):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sweep_cli, "draw_sweep", lambda folder: [])  # tests/analysis draws
     monkeypatch.setattr("os.environ", dict(os.environ))  # the program sets BLAS variables
     return Shell(capsys, monkeypatch)
 
@@ -81,7 +82,7 @@ def test_what_cannot_be_is_refused(program, plan, tmp_path, monkeypatch):
     bad = tmp_path / "bad.toml"
     bad.write_text(plan().read_text().replace("training_cost_growth", "training_cost_grwth"))
     for words, message in (
-        (("sweep", plan(4), "--out", "a"), "replications: 3 -> 4"),
+        (("sweep", plan(4, name="four.toml"), "--out", "a"), "replications: 3 -> 4"),
         (("sweep", plan(3), "--out", "b"), "left alone"),
         (("sweep", plan(3), "--out", "c", "--executor", "ray://x:1"), "expected dask://HOST:PORT"),
         (("sweep", plan(3), "--out", "c", "--executor", "dask://x:1", "--workers", 2), "not both"),
