@@ -4,7 +4,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 RUNS ?= runs/baseline
-EXTRAS := test,readers,notebook,app
+EXTRAS := test,readers,notebook,app,dask
 
 BIN := $(VENV)/bin
 RUN_STAMP := $(VENV)/.installed-run
@@ -19,7 +19,7 @@ else $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constra
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-all test-extras test-cluster notebook lint bench docs readme clean
+.PHONY: help setup run test test-all test-extras notebook lint bench docs readme clean
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 
@@ -39,15 +39,11 @@ test-all: $(TEST_STAMP) ## run every test whole
 
 test-extras: $(TEST_STAMP) ## install the optional packages and run the tests that need them
 	@$(call install,.[$(EXTRAS)])
-	$(BIN)/python -m pytest tests/extras
+	$(BIN)/python -m pytest tests/extras tests/sweep/cluster_dask.py
 
 notebook: $(RUN_STAMP) ## open the tutorial in Jupyter (installs Jupyter first)
 	@$(call install,.[notebook])
 	$(BIN)/python -m notebook analysis/notebooks/tutorial.ipynb
-
-test-cluster: $(TEST_STAMP) ## run the tests of sweeps on a Dask cluster of this machine, with the extra it needs
-	@$(call install,.[test,dask])
-	$(BIN)/python -m pytest tests/sweep/cluster_dask.py
 
 lint: $(TEST_STAMP) ## style, format and strict types
 	$(BIN)/ruff check .

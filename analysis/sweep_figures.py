@@ -59,6 +59,7 @@ EXTREMES = 10  # points at either end
 MOST_COLUMNS = 5  # factors in the table of extremes
 SMALLEST = 5.5  # points, of a name in a phase map
 HATCH = "////"
+BETWEEN = 0.8  # inches between two rows of maps, for a heading and the name of an axis
 AXIS_NAME = 0.14  # inches that the name of a horizontal axis takes
 
 
@@ -121,7 +122,7 @@ def phase_map(seen: View) -> Figure:
     scale = Normalize(*_ends(values))
     finish_page(figure, _map_words(seen, maps, across, up), caption(seen.sweep), 0.885, 0.095, headings=len(names) > 1)
     _make_room(figure, AXIS_NAME)
-    figure.subplots_adjust(hspace=0.42 if rows > 1 else 0.2, wspace=0.08)
+    figure.subplots_adjust(hspace=BETWEEN / _map_height(up, columns), wspace=0.08)
     short = {}
     for axes, name, found in zip(panels, names, maps, strict=False):
         _draw_cells(axes, found, scale, seen.measure.unit)
@@ -190,7 +191,7 @@ def _draw_cells(axes: Axes, found: Cells, scale: Normalize, unit: str) -> None:
         text = amount(float(value), unit)
         if text_inches(text, 6) < 0.92 * width:
             axes.text(
-                column + 0.5, row + 0.26, text, ha="center", va="center", fontsize=6, color=on(colour), alpha=0.85
+                column + 0.5, row + 0.23, text, ha="center", va="center", fontsize=6, color=on(colour), alpha=0.85
             )
 
 
@@ -205,12 +206,12 @@ def _name_regions(axes: Axes, leader: np.ndarray, seen: View) -> dict[str, str]:
         name = seen.names.get(owner, owner)
         row, first, length = widest_run(region)
         room = 0.94 * width * length
-        size = next((size for size in (8.5, 7.5, 6.5, SMALLEST) if text_inches(name, size, "bold") <= room), None)
+        size = next((size for size in (8, 7, 6.2, SMALLEST) if text_inches(name, size, "bold") <= room), None)
         if size is None:
             short[name[:3]] = name
         axes.text(
-            first + length / 2, row + 0.66, name if size else name[:3], ha="center", va="center",
-            fontsize=size or SMALLEST, fontweight="bold", path_effects=[withStroke(linewidth=2, foreground="white")],
+            first + length / 2, row + 0.69, name if size else name[:3], ha="center", va="center",
+            fontsize=size or SMALLEST, fontweight="bold", path_effects=[withStroke(linewidth=1.6, foreground="white")],
         )  # fmt: skip
     return short
 
@@ -235,7 +236,8 @@ def _colour_scale(figure: Figure, panels: Sequence[Axes], scale: Normalize, seen
     """A thin scale of colours beside the maps."""
     boxes = [axes.get_position() for axes in panels]
     low, high = min(box.y0 for box in boxes), max(box.y1 for box in boxes)
-    bar = figure.add_axes((0.905, low, 0.016, min(high - low, 2.4 / figure.get_size_inches()[1])))
+    tall = min(high - low, 2.4 / figure.get_size_inches()[1])
+    bar = figure.add_axes((0.905, high - tall, 0.016, tall))
     figure.colorbar(ScalarMappable(scale, SHADES), cax=bar)
     bar.yaxis.set_major_locator(MaxNLocator(4))
     bar.yaxis.set_major_formatter(FuncFormatter(lambda value, _: amount(value, seen.measure.unit)))

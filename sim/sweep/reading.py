@@ -185,7 +185,8 @@ class Sweep:
         for name, wanted in filters.items():
             values = list(wanted) if isinstance(wanted, Collection) and not isinstance(wanted, str) else [wanted]
             if _known("column", name, (*known, *self.points.columns)) in known:
-                parts.append(pc.field(name).isin(values))
+                one = len(values) == 1 and values[0] is not None  # which is faster to compare with
+                parts.append(pc.field(name) == values[0] if one else pc.field(name).isin(values))
             else:
                 points &= self.points[name].isin(values)
         if not points.all():
@@ -209,7 +210,7 @@ class Sweep:
         found = named(name)
         wanted = self._quarters(quarters)
         rows = self._series(found, wanted)
-        if balanced_only:
+        if balanced_only and self.balance.runs < len(self.runs):
             rows = rows[rows["point"].isin(self.balance.points) & rows["replication"].isin(self.balance.replications)]
         rows = rows[rows["quarter"].isin(wanted)].sort_values([*_PLACE, "quarter"], ignore_index=True)
         return rows.astype({_VALUE: float})
@@ -225,7 +226,7 @@ class Sweep:
         match found.table:
             case "shares":
                 label = {"population": POPULATION, "lens": found.what, "by": found.by, "key": found.key}
-                rows = self.table("shares", ["quarter", "share"], {**label, "quarter": quarters})
+                rows = self.table("shares", ["quarter", "share"], {**label, **_when(quarters, self.quarters)})
                 if rows.empty and len(self._good()):
                     raise ValueError(f"no run has shares of '{found.key}' by {found.by}")
                 return rows.astype({"quarter": "str"}).rename(columns={"share": _VALUE})
@@ -238,7 +239,7 @@ class Sweep:
                 )
                 return rows.rename(columns={found.what: _VALUE})
             case table:
-                rows = self.table(table, ["quarter", found.what], {"quarter": quarters})
+                rows = self.table(table, ["quarter", found.what], _when(quarters, self.quarters))
                 return rows.rename(columns={found.what: _VALUE})
 
     def _good(self) -> pd.DataFrame:
@@ -317,6 +318,11 @@ class Sweep:
                 if other != factor:
                     alone &= (self.points[other] == base[other]) | (self.points[other].isna() & base[other].isna())
         return alone
+
+
+def _when(wanted: list[str], every: Sequence[str]) -> dict[str, list[str]]:
+    """A filter by quarter, where one is needed."""
+    return {"quarter": wanted} if set(wanted) < set(every) else {}
 
 
 def _bins(values: pd.Series[Any]) -> pd.DataFrame:

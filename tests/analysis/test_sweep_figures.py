@@ -149,6 +149,14 @@ def test_a_phase_map_shows_medians_and_leaders(grid):
         assert found.leader[row, column] in set(runs["leader"])
 
 
+def test_a_cell_of_several_points_shows_their_median_and_commonest_leader():
+    """Kills: the highest, the mean or the last of the points in a cell."""
+    table = pd.DataFrame({"value": [1.0, 2.0, 9.0, 5.0], "leader": ["meta", "google", "meta", None]})
+    found = cells(table, cut(pd.Series([1, 1, 1, 2])), cut(pd.Series([3, 3, 3, 3])))
+    assert found.value.tolist() == [[2.0, 5.0]] and found.points.tolist() == [[3, 1]]
+    assert found.leader.tolist() == [["meta", None]]
+
+
 def test_the_leader_is_the_owner_that_leads_in_most_runs(grid):
     """Kills: the leader of the first replication, or of another quarter."""
     seen = view(grid, "hhi")

@@ -226,6 +226,16 @@ def test_a_file_that_no_row_vouches_for_is_not_read(whole, copy):
     assert len(open_sweep(copy).table("market", [])) == len(whole.table("market", []))
 
 
+def test_a_run_both_loose_and_in_a_shard_counts_once(made, copy):
+    """A writer killed between the row of a shard and the removal of its loose runs. Kills: such runs read twice."""
+    loose = list((made[1] / "spool").glob("*.run"))
+    assert len(loose) == 3
+    (copy / "spool").mkdir()
+    for path in loose:
+        shutil.copy(path, copy / "spool")
+    assert len(open_sweep(copy).table("market", [])) == RUNS * 3
+
+
 # ---- while it is at work, and after it was broken off ----
 
 

@@ -9,7 +9,7 @@ import sys
 import pytest
 import sweep_markets
 
-from analysis import cli
+from analysis import cli, sweep_cli
 
 
 class Shell:
@@ -30,6 +30,7 @@ class Shell:
 @pytest.fixture
 def program(capsys, monkeypatch, tmp_path, market):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sweep_cli, "draw_sweep", lambda folder: [])  # tests/analysis draws
     monkeypatch.setattr("os.environ", dict(os.environ))  # the program sets BLAS variables
     return Shell(capsys, monkeypatch)
 
