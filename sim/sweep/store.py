@@ -85,6 +85,7 @@ class Store:
         self._command = list(command)
         self._exit = ExitStack()
         self._manifest: dict[str, Any] = {}
+        self._in_session = False
 
     def __enter__(self) -> Store:
         if self._given is None:
@@ -247,6 +248,7 @@ class Store:
     def session(self, workers: int | str) -> None:
         """Note that runs are made from now on, by how many."""
         entry = {"started": now(), "workers": workers, "ended_before": self.count(), "clock": time.time()}
+        self._in_session = True
         self._manifest["sessions"] = [*self._manifest["sessions"], {**entry, "versions": provenance()["versions"]}]
         self._write_manifest("running")
 
@@ -279,7 +281,7 @@ class Store:
         """Write down how far the sweep has come, after `seconds` of this session."""
         self.refresh()
         sessions = self._manifest["sessions"]
-        if sessions:
+        if self._in_session:
             sessions[-1] = {**sessions[-1], "seconds": round(seconds, 3), "ended": now()}
         whole = self.count() == len(self._states)
         if whole:

@@ -323,6 +323,8 @@ def test_status_is_read_while_the_sweep_is_written(market, plan, tmp_path):
     found = sweep_status(tmp_path / "a")
     assert (found.status, found.done, found.failed, found.left) == ("partial", 9, 3, None)
     assert found.failures[0].error.endswith("price is NaN")
+    run_sweep(tmp_path / "plan.toml", tmp_path / "a", workers=1)
+    assert sweep_status(tmp_path / "a").rate == found.rate  # a call that makes nothing is no session
 
 
 def test_a_sweep_that_never_began_is_said_so(market, plan, tmp_path):
