@@ -131,9 +131,12 @@ def test_the_scenario_of_a_point_is_the_scenario_with_its_values(read: Read) -> 
 
 
 def test_an_override_is_what_loading_with_it_gives() -> None:
-    """Kills an `override_scenario` that forgets provenance, expectations or a check that loading makes."""
+    """Kills an `override_scenario` that forgets provenance, expectations or a check that loading makes, or that lays
+    the values over the tree of the scenario it was given."""
     given = {"technology.public_diffusion": 0.2, "labs.openai.cash": 6e8}
-    one, two = override_scenario(load_scenario("talent-war"), given), load_scenario("talent-war", given)
+    base = load_scenario("talent-war")
+    override_scenario(base, {"technology.distillation": 0.9})
+    one, two = override_scenario(base, given), load_scenario("talent-war", given)
     assert (one, one.tree) == (two, two.tree)
     with pytest.raises(ScenarioError, match="two regimes"):
         override_scenario(one, {"switches.exogenous_rounds": True})
