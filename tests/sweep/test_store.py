@@ -15,7 +15,7 @@ import sweep_markets
 from sim.records import COLUMNS
 from sim.runs import folder as files
 from sim.runs.folder import FolderBusyError, FolderError
-from sim.sweep import SweepError, ledger, load_plan, retry_sweep, run_sweep, store
+from sim.sweep import SweepError, ledger, load_plan, open_sweep, retry_sweep, run_sweep, store
 from sim.sweep.estimate import BYTES_PER_QUARTER
 from sim.sweep.jobs import Outcome, simulate
 from sim.sweep.ledger import RunRow, ShardRow, append, read_ledger
@@ -122,6 +122,25 @@ def test_a_damaged_shard_is_found_and_made_again(whole, swept, plan, alike, dama
     report = run_sweep(plan(), swept, workers=1)
     assert report.made == 4
     assert any("part-000001.parquet is damaged; its 4 runs are made again" in note for note in report.notes)
+    alike.same(whole, swept)
+
+
+def test_runs_of_a_damaged_shard_are_pending_until_they_are_made_again(whole, swept, plan, alike):
+    """Kills: a ledger that vouches for a shard which is gone, so that a reader counts runs without rows."""
+    truncate(swept / "market" / "part-000001.parquet")
+
+    def leave(at):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_sweep(plan(), swept, workers=1, progress=leave)
+    found = open_sweep(swept)
+    assert (found.status.done, found.status.status) == (6, "interrupted")
+    good = found.runs[found.runs["status"] == "ok"]
+    rows = found.table("market", ["quarter"]).drop_duplicates(["point", "replication"])
+    assert len(good) == len(rows) == 6
+    assert (alike.runs(swept)["status"] == "ok").sum() == 6
+    run_sweep(plan(), swept, workers=1)
     alike.same(whole, swept)
 
 
