@@ -256,6 +256,41 @@ def test_a_broken_executor_ends_the_sweep_and_loses_nothing(whole, plan, tmp_pat
     alike.same(whole, tmp_path / "a")
 
 
+class Forgetting(Executor):
+    """Cancels its third batch without a word to whoever waits, as a Dask client does; then perhaps takes no more."""
+
+    def __init__(self, last):
+        self.taken, self.last = 0, last
+
+    def submit(self, function, /, *arguments, **options):
+        self.taken += 1
+        future = Future()
+        if self.taken == 3:
+            future.cancel()
+        elif self.taken > self.last:
+            raise LookupError("no scheduler")
+        else:
+            future.set_result(function(*arguments, **options))
+        return future
+
+
+def test_a_cancelled_batch_goes_again(whole, plan, tmp_path, alike, monkeypatch):
+    """Kills: a driver that waits for ever for a batch that was cancelled."""
+    monkeypatch.setattr("sim.sweep.runner._LOOK_SECONDS", 0.05)
+    assert run_sweep(plan(), tmp_path / "a", executor=Forgetting(99), workers=2).ok == 9
+    alike.same(whole, tmp_path / "a")
+
+
+def test_a_cluster_that_is_gone_ends_the_sweep_and_loses_nothing(whole, plan, tmp_path, alike, monkeypatch):
+    """Kills: a trace for an exception of the cluster's own; runs that were never made taken for failed ones."""
+    monkeypatch.setattr("sim.sweep.runner._LOOK_SECONDS", 0.05)
+    with pytest.raises(SweepError, match=r"takes no more runs \(LookupError: no scheduler\)"):
+        run_sweep(plan(), tmp_path / "a", executor=Forgetting(5), workers=1)
+    assert set(pd.read_parquet(tmp_path / "a" / "runs.parquet")["status"]) == {"ok", "pending"}
+    run_sweep(plan(), tmp_path / "a", workers=1)
+    alike.same(whole, tmp_path / "a")
+
+
 def test_another_model_at_a_worker_is_refused(market, plan, tmp_path, monkeypatch):
     """Kills: runs of two models in one sweep."""
     monkeypatch.setattr(places, "model_version", iter(["a", *["b"] * 99]).__next__)
@@ -295,6 +330,7 @@ def test_the_hash_seed_changes_nothing(whole, plan, drive, alike, tmp_path, monk
         ({"time_limit": float("inf")}, "time_limit"),
         ({"executor": "ray://a:1"}, "executor: expected dask://HOST:PORT, not 'ray://a:1'"),
         ({"executor": "dask://"}, "executor: expected dask://HOST:PORT"),
+        ({"executor": "dask://host"}, "executor: expected dask://HOST:PORT"),
     ],
 )
 def test_means_that_make_no_sense_are_refused(plan, tmp_path, options, message):
