@@ -16,7 +16,7 @@ from sim.records import COLUMNS
 from sim.runs import folder as files
 from sim.runs.folder import FolderBusyError, FolderError
 from sim.sweep import SweepError, ledger, load_plan, open_sweep, retry_sweep, run_sweep, store
-from sim.sweep.estimate import BYTES_PER_QUARTER
+from sim.sweep.estimate import BYTES_PER_QUARTER, SECONDS_TO_START, seconds_per_run, seconds_per_sweep
 from sim.sweep.jobs import Outcome, simulate
 from sim.sweep.ledger import RunRow, ShardRow, append, read_ledger
 from sim.sweep.status import sweep_status
@@ -360,3 +360,10 @@ def test_a_sweep_that_never_began_is_said_so(market, plan, tmp_path):
 def test_every_table_has_an_estimated_size():
     """Kills: a new table that no plan may record, because nobody knows its size."""
     assert set(BYTES_PER_QUARTER) == set(COLUMNS)
+
+
+def test_short_runs_are_not_expected_in_no_time(plan):
+    """Kills: an estimate in proportion to quarters, far too low where starting is most of the work."""
+    work = work_of(load_plan(plan()))  # nine runs of two quarters
+    assert seconds_per_run(work) > 0.1
+    assert seconds_per_sweep(work, 2) == pytest.approx(SECONDS_TO_START + 5 * seconds_per_run(work))
