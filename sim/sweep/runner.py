@@ -31,7 +31,7 @@ _DASK_ADDRESS = re.compile(rf"{re.escape(DASK)}\S+:\d+")
 _BATCH_SECONDS = 10.0  # of work in a batch for an executor: enough that its overhead does not count
 _LONGEST_BATCH = 20  # runs
 _RUNS_IN_FLIGHT = 400  # at most about so many outcomes wait in memory for the disk
-_LOOK_SECONDS = 2.0  # between two looks for batches that were cancelled, of which `wait` is not told
+_LOOK_SECONDS = 2.0  # between two looks at what `wait` is not told of: batches cancelled, a scheduler gone
 _REFRESH_SECONDS = 30.0  # between two writes of the table of runs, at least
 _REFRESH_COST = 50  # and so many times what a write takes
 
@@ -190,11 +190,13 @@ class _Driver:
             while self._queue or under_way:
                 self._send(under_way)
                 wait(under_way, _LOOK_SECONDS, FIRST_COMPLETED)
+                if not self._place.alive():
+                    raise self._ended("the scheduler is gone")
                 for future in [future for future in under_way if future.done()]:
                     self._take(future, under_way.pop(future))
                 self._refresh()
         finally:
-            for future in under_way:
+            for future in under_way if self._place.alive() else ():
                 future.cancel()
 
     def _first_of_each(self, missing: Sequence[int]) -> list[int]:
@@ -229,11 +231,14 @@ class _Driver:
             try:
                 future = self._place.submit(jobs)
             except Exception as error:  # a broken pool, a client whose scheduler is gone: each has its own
-                raise SweepError(
-                    f"the executor takes no more runs ({_words(error)}); what is done is safe in {self._store.path}, "
-                    "the same command goes on from there"
-                ) from None
+                raise self._ended(_words(error)) from None
             under_way[future] = batch
+
+    def _ended(self, why: str) -> SweepError:
+        return SweepError(
+            f"the executor takes no more runs ({why}); what is done is safe in {self._store.path}, "
+            "the same command goes on from there"
+        )
 
     def _take(self, future: Future[list[Outcome]], batch: tuple[int, ...]) -> None:
         try:
