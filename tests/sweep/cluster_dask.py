@@ -124,14 +124,14 @@ def test_an_interrupt_leaves_a_sweep_that_goes_on_elsewhere(whole, children, pla
 def test_a_scheduler_that_is_gone_ends_the_sweep(whole, children, plan, tmp_path, new_cluster, alike, monkeypatch):
     """The scheduler is killed midway. Kills: a driver that waits for ever, runs never made taken for failed ones."""
     monkeypatch.setattr("sim.sweep.executors._PATIENCE", "2s")
-    with new_cluster() as (address, scheduler):
-        with pytest.raises(SweepError, match=r"takes no more runs \((.|\n)*the same command goes on"):
-            run_sweep(
-                plan(12),
-                tmp_path / "a",
-                executor=f"dask://{address}",
-                progress=lambda at: scheduler.kill() if at.made == 4 else None,
-            )
+    refused = pytest.raises(SweepError, match=r"takes no more runs \((.|\n)*the same command goes on")
+    with new_cluster() as (address, scheduler), refused:
+        run_sweep(
+            plan(12),
+            tmp_path / "a",
+            executor=f"dask://{address}",
+            progress=lambda at: scheduler.kill() if at.made == 4 else None,
+        )
     report = run_sweep(plan(12), tmp_path / "a", workers=1)
     assert 0 < report.made <= 32 and report.failed == 0
     alike.same(whole, tmp_path / "a")
