@@ -173,17 +173,16 @@ def draw_sweep(folder: Path, kinds: list[str] | None = None, measures: list[str]
 def _announcement(plan: Plan, folder: Path, workers: int | None, executor: str | None) -> str:
     """The plan, and what it will take."""
     from sim.runs.workers import processors
-    from sim.sweep.estimate import bytes_per_run, default_time_limit, seconds_per_run
+    from sim.sweep.estimate import bytes_per_run, default_time_limit, seconds_per_run, seconds_per_sweep
     from sim.sweep.work import work_of
 
     work = work_of(plan)
-    seconds = seconds_per_run(work) * len(work.runs)
-    count = workers or processors()
+    count = 1 if executor else workers or processors()
     by = "by one worker of the cluster" if executor else f"by {count} worker{'s' if count > 1 else ''}"
     return "\n".join(
         [
             plan.summary(),
-            f"time          about {_duration(seconds if executor else seconds / count)} {by}, at "
+            f"time          about {_duration(seconds_per_sweep(work, count))} {by}, at "
             f"{seconds_per_run(work):.2g} s a run; one that takes {default_time_limit(work):,.0f} s counts as hanging",
             f"disk          about {_size(bytes_per_run(work) * len(work.runs))}",
             f"folder        {folder}",

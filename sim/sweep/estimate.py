@@ -1,13 +1,16 @@
-"""What a sweep will take: seconds and bytes of one run, from measured constants, before anything runs."""
+"""What a sweep will take: seconds and bytes, from measured constants, before anything runs."""
 
 from __future__ import annotations
 
 from sim.quarters import quarter_number
 from sim.sweep.work import Work
 
-# Measured on one core of a 2-core cloud server with the baseline: seconds a quarter, and more for each enterprise.
-SECONDS_PER_QUARTER = 0.036
-SECONDS_PER_ENTERPRISE = 2.4e-6
+# Measured on one core of a 2-core cloud server with the baseline: seconds until workers are up (they start side by
+# side), to build a market and its tables, for each quarter, and more in each quarter for each enterprise.
+SECONDS_TO_START = 2.0
+SECONDS_PER_RUN = 0.08
+SECONDS_PER_QUARTER = 0.024
+SECONDS_PER_ENTERPRISE = 7e-7
 # Bytes a quarter and run of each table, in shards of several runs of 5,000 enterprises.
 BYTES_PER_QUARTER = {
     "market": 800,
@@ -27,7 +30,12 @@ LIMIT_FACTOR = 50  # a run that takes this many times what it should hangs
 
 def seconds_per_run(work: Work) -> float:
     """Wall time of one run on one worker."""
-    return max(_quarters(work) * (SECONDS_PER_QUARTER + SECONDS_PER_ENTERPRISE * _enterprises(work)), 0.01)
+    return SECONDS_PER_RUN + _quarters(work) * (SECONDS_PER_QUARTER + SECONDS_PER_ENTERPRISE * _enterprises(work))
+
+
+def seconds_per_sweep(work: Work, workers: int) -> float:
+    """Wall time of all runs on so many workers, each with a processor of its own."""
+    return SECONDS_TO_START + -(-len(work.runs) // workers) * seconds_per_run(work)
 
 
 def bytes_per_run(work: Work) -> float:

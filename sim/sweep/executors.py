@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from importlib import import_module
 from typing import Any
@@ -37,12 +37,14 @@ class ModelMismatchError(SweepError):
 class Place:
     """Somewhere to make runs. submit: takes a batch, gives a future; width: how many batches it works on at once.
 
-    own: whether it is made of children of this process, which get single runs and end with it.
+    own: whether it is made of children of this process, which get single runs and end with it; alive: False when no
+    batch that is out will ever come back.
     """
 
     submit: Submit
     width: int
     own: bool
+    alive: Callable[[], bool] = lambda: True
 
 
 @contextmanager
@@ -82,7 +84,8 @@ def dask_place(address: str, limit: float) -> Iterator[Place]:
         if not width:
             raise SweepError(f"the Dask scheduler at {scheduler} has no workers; start some with dask worker")
         with executor_place(client.get_executor(pure=False, retries=ATTEMPTS), width, limit) as place:
-            yield place
+            # a client that lost its scheduler for _PATIENCE closes, and leaves the futures made meanwhile as they are
+            yield replace(place, alive=lambda: client.status != "closed")
     finally:
         client.close(timeout=1)
 

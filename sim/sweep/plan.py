@@ -446,7 +446,7 @@ def _points(
     for s, name in enumerate(scenarios):
         base = {key: bases[name].provenance[key].value for key in keys}
         for i, row in enumerate(rows):
-            yield Point(s * len(rows) + i, name, i, row if len(row) == len(base) else design.filled(row, base))
+            yield Point(s * len(rows) + i, name, i, design.filled(row, base))  # in the plan's order, not the design's
 
 
 def _try_ends(plan: Plan, rows: Sequence[design.Row], file: PlanFile) -> None:

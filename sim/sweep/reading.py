@@ -98,7 +98,7 @@ class Sweep:
 
     @property
     def factors(self) -> tuple[str, ...]:
-        """Dotted keys that the plan varies, in the order of the columns of points."""
+        """Dotted keys that the plan varies, in the plan's order, which is that of the columns of points."""
         return tuple(str(name) for name in self.points.columns if name not in ("point", "scenario"))
 
     @property

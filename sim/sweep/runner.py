@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+import re
 import time
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, Executor, Future, wait
+from concurrent.futures import FIRST_COMPLETED, CancelledError, Executor, Future, wait
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -26,9 +27,11 @@ from sim.sweep.plan import Plan, load_plan
 from sim.sweep.store import Store, SweepError
 from sim.sweep.work import Work, work_of
 
+_DASK_ADDRESS = re.compile(rf"{re.escape(DASK)}\S+:\d+")
 _BATCH_SECONDS = 10.0  # of work in a batch for an executor: enough that its overhead does not count
 _LONGEST_BATCH = 20  # runs
 _RUNS_IN_FLIGHT = 400  # at most about so many outcomes wait in memory for the disk
+_LOOK_SECONDS = 2.0  # between two looks at what `wait` is not told of: batches cancelled, a scheduler gone
 _REFRESH_SECONDS = 30.0  # between two writes of the table of runs, at least
 _REFRESH_COST = 50  # and so many times what a write takes
 
@@ -90,9 +93,7 @@ class Means:
             raise ValueError(f"workers: at least 1 is needed, not {self.workers}")
         if self.time_limit is not None and not 0 < self.time_limit < math.inf:
             raise ValueError(f"time_limit: a number of seconds above 0 is needed, not {self.time_limit}")
-        if isinstance(self.executor, str) and not self.executor.removeprefix(DASK).rpartition(":")[0]:
-            raise ValueError(f"executor: expected dask://HOST:PORT, not '{self.executor}'")
-        if isinstance(self.executor, str) and not self.executor.startswith(DASK):
+        if isinstance(self.executor, str) and not _DASK_ADDRESS.fullmatch(self.executor):
             raise ValueError(f"executor: expected dask://HOST:PORT, not '{self.executor}'")
 
     def place(self, work: Work) -> AbstractContextManager[Place]:
@@ -188,12 +189,14 @@ class _Driver:
         try:
             while self._queue or under_way:
                 self._send(under_way)
-                done, _ = wait(under_way, return_when=FIRST_COMPLETED)
-                for future in done:
+                wait(under_way, _LOOK_SECONDS, FIRST_COMPLETED)
+                if not self._place.alive():
+                    raise self._ended("the scheduler is gone")
+                for future in [future for future in under_way if future.done()]:
                     self._take(future, under_way.pop(future))
                 self._refresh()
         finally:
-            for future in under_way:
+            for future in under_way if self._place.alive() else ():
                 future.cancel()
 
     def _first_of_each(self, missing: Sequence[int]) -> list[int]:
@@ -224,14 +227,18 @@ class _Driver:
     def _send(self, under_way: dict[Future[list[Outcome]], tuple[int, ...]]) -> None:
         while self._queue and len(under_way) < 2 * self._place.width + 1:
             batch = self._queue.popleft()
+            jobs = tuple(self._store.work.job(index) for index in batch)
             try:
-                future = self._place.submit(tuple(self._store.work.job(index) for index in batch))
-            except (BrokenExecutor, RuntimeError) as error:
-                raise SweepError(
-                    f"the executor takes no more runs ({_words(error)}); what is done is safe in {self._store.path}, "
-                    "the same command goes on from there"
-                ) from None
+                future = self._place.submit(jobs)
+            except Exception as error:  # a broken pool, a client whose scheduler is gone: each has its own
+                raise self._ended(_words(error)) from None
             under_way[future] = batch
+
+    def _ended(self, why: str) -> SweepError:
+        return SweepError(
+            f"the executor takes no more runs ({why}); what is done is safe in {self._store.path}, "
+            "the same command goes on from there"
+        )
 
     def _take(self, future: Future[list[Outcome]], batch: tuple[int, ...]) -> None:
         try:

@@ -173,6 +173,7 @@ class Store:
         if damaged or len(row.runs) != len(indices):
             where = self._file(damaged[0], shard) if damaged else self.path
             self.notes.append(f"{where} is damaged; its {len(indices)} runs are made again")
+            append(self.path, ShardRow(shard, open=True))  # or whoever reads meanwhile would take them as made
             return
         self._rows[shard] = ShardRow(shard, files=row.files)
         for index, run in zip(indices, row.runs, strict=True):

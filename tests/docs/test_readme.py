@@ -11,7 +11,7 @@ from sim.records import BY, LENSES, POPULATIONS
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-PAGES = ("README.md", "CONTRIBUTING.md", "docs/model.md", "docs/limits.md", "scenarios/README.md")
+PAGES = ("README.md", "CONTRIBUTING.md", "docs/model.md", "docs/limits.md", "docs/sweeps.md", "scenarios/README.md")
 
 
 def block(language: str) -> str:

@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 
 import pandas as pd
 import pytest
@@ -21,10 +22,9 @@ from distributed import Client
 from sim.sweep import SweepError, run_sweep
 
 
-@pytest.fixture(scope="module")
-def cluster(tmp_path_factory):
-    """The address of a scheduler with two workers of one thread, nannies watching over them."""
-    place = tmp_path_factory.mktemp("cluster")
+@contextmanager
+def started_cluster(place):
+    """A scheduler with two workers of one thread, nannies watching over them: its address and its process."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -44,12 +44,25 @@ def cluster(tmp_path_factory):
         try:
             with Client(address, timeout="60s") as client:
                 client.wait_for_workers(2, timeout=60)
-            yield f"127.0.0.1:{port}"
+            yield f"127.0.0.1:{port}", started[0]
         finally:
             for process in started:
                 process.terminate()
             for process in started:
                 process.wait(30)
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory):
+    """The address of a cluster that all tests share."""
+    with started_cluster(tmp_path_factory.mktemp("cluster")) as (address, _):
+        yield address
+
+
+@pytest.fixture
+def new_cluster(tmp_path):
+    """A cluster to be spoilt, when it is called."""
+    return lambda: started_cluster(tmp_path)
 
 
 @pytest.fixture
@@ -105,6 +118,22 @@ def test_an_interrupt_leaves_a_sweep_that_goes_on_elsewhere(whole, children, pla
         run_sweep(plan(12), tmp_path / "a", executor=f"dask://{cluster}", progress=leave)
     assert time.monotonic() - left[0] < 2.0
     assert run_sweep(plan(12), tmp_path / "a", workers=1).made <= 33
+    alike.same(whole, tmp_path / "a")
+
+
+def test_a_scheduler_that_is_gone_ends_the_sweep(whole, children, plan, tmp_path, new_cluster, alike, monkeypatch):
+    """The scheduler is killed midway. Kills: a driver that waits for ever, runs never made taken for failed ones."""
+    monkeypatch.setattr("sim.sweep.executors._PATIENCE", "2s")
+    refused = pytest.raises(SweepError, match=r"takes no more runs \((.|\n)*the same command goes on")
+    with new_cluster() as (address, scheduler), refused:
+        run_sweep(
+            plan(12),
+            tmp_path / "a",
+            executor=f"dask://{address}",
+            progress=lambda at: scheduler.kill() if at.made == 4 else None,
+        )
+    report = run_sweep(plan(12), tmp_path / "a", workers=1)
+    assert 0 < report.made <= 32 and report.failed == 0
     alike.same(whole, tmp_path / "a")
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pandas as pd
@@ -17,7 +19,9 @@ import fake_market
 
 from sim.runs import workers
 from sim.runs.workers import describe_failure
-from sim.sweep import executors, store, work
+from sim.scenario import load_scenario
+from sim.sweep import executors, run_sweep, store, work
+from sim.sweep import plan as plan_module
 
 HERE = Path(__file__).resolve().parent
 PLAN = """
@@ -63,6 +67,37 @@ def market(monkeypatch):
     use(fake_market.FakeMarket)
     yield use
     executors._crew.cache_clear()
+
+
+@pytest.fixture(autouse=True)
+def _scenarios_read_once(monkeypatch):
+    """Scenario files are read once for all tests of sweeps: reading is tested elsewhere."""
+    monkeypatch.setattr(plan_module, "load_scenario", scenario_named)
+
+
+@cache
+def scenario_named(name):
+    return load_scenario(name)
+
+
+@pytest.fixture(scope="session")
+def undisturbed(tmp_path_factory):
+    """A plan's file and its sweep on one worker, made once: nine runs in shards of four."""
+    place = tmp_path_factory.mktemp("undisturbed")
+    (place / "plan.toml").write_text(PLAN.format(replications=3))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(store, "SHARD_RUNS", 4)
+        patch.setattr(executors, "Crew", Inline)
+        patch.setattr(work, "Market", fake_market.FakeMarket)
+        run_sweep(place / "plan.toml", place / "whole", workers=1)
+    return place
+
+
+@pytest.fixture
+def whole(market, undisturbed, tmp_path):
+    """A copy of the undisturbed sweep, its plan beside it."""
+    shutil.copy(undisturbed / "plan.toml", tmp_path)
+    return shutil.copytree(undisturbed / "whole", tmp_path / "whole")
 
 
 @pytest.fixture
@@ -120,7 +155,7 @@ def drive(tmp_path):
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            env=dict(os.environ),
+            env={**os.environ, "PYTHONHASHSEED": "77"},  # another than ours
             **options,
         )
         started.append(process)

@@ -255,6 +255,21 @@ def test_the_hash_leaves_alone(old: str, new: str, original: Plan, read: Read) -
     assert difference(one.document(), two.document()) == []
 
 
+@pytest.mark.parametrize("design", ["grid", "list", "one-at-a-time"])
+def test_values_stand_in_the_order_of_the_plan(read: Read, design: str) -> None:
+    """Kills columns and options by the alphabet: who writes cost first wants it first in the table and across a map."""
+    keys = ["technology.training_cost_growth", "demand.assurance"]
+    ranges = [f'"{key}" = {{ values = [2.5, 3.0] }}' for key in keys]
+    rows = f'[[points]]\n"{keys[0]}" = 2.5\n"{keys[1]}" = 3.0\n'
+    plan = read(
+        "\n".join(
+            [f'scenarios = ["baseline"]\ndesign = "{design}"', rows if design == "list" else "[factors]"]
+            + (ranges if design != "list" else [])
+        )
+    )
+    assert [list(point.values) for point in plan.points] == [keys] * len(plan.points)
+
+
 def test_the_order_of_factors_moves_no_point(read: Read) -> None:
     """Kills dimensions of a Sobol sequence dealt out in the order of the file."""
     *head, a, b, c, d = SOBOL.strip().splitlines()
