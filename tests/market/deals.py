@@ -17,7 +17,9 @@ from tests.market.worlds import Edit, altered, begin_quarter, finish_quarter, of
 
 # Every giant is ready at any time, and nothing but what a test does puts a lab on the market or bids up its value.
 EAGER = put("control", appetite=20.0, team_spread=0.0, reach=1e13)
-CALM = off("strategy_choice", "giving_up", "founding", "restructuring", "compute_for_equity", "specialities")
+CALM = off(
+    "strategy_choice", "giving_up", "founding", "restructuring", "compute_for_equity", "specialities", "standing"
+)
 
 
 def review_by(level: float, change: float, share: float, failing_firm: bool = False) -> Edit:

@@ -232,7 +232,7 @@ def test_open_weights_outlive_their_lab(baseline: Scenario) -> None:
 
     Kills: models that die with the lab, a dead lab's API left on sale, users who must leave.
     """
-    market = Market(altered(baseline, broke("stability")), 1, 3_000, "2027Q4")
+    market = Market(altered(baseline, broke("stability"), off("mergers")), 1, 3_000, "2027Q4")
     lab, w = market.lab["stability"], market.population.workloads
     while lab.status != EXITED:
         market.step()

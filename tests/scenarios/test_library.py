@@ -31,7 +31,7 @@ LAST_FACT = quarter_number("2025Q1")  # later changes are invented and must say 
 @cache
 def short_run(name: str) -> Run:
     """Seed 1, 300 enterprises, long enough for every dated change to have begun."""
-    return run(load_scenario(name), seed=1, enterprises=300, until="2026Q2")
+    return run(load_scenario(name), seed=1, enterprises=300, until="2027Q2")
 
 
 @cache
