@@ -11,7 +11,7 @@ from sim.markets.menu import API, EDGE, SELF
 from sim.parameters import MODES, REGIONS, WORKLOADS, Parameters
 from sim.population import EDGE_TYPE, NO_MODEL, PILOT, PRODUCTION
 from sim.scenario import Scenario
-from tests.market.worlds import altered, begin_quarter, broke, finish_quarter, put, put_each, run_of, steps
+from tests.market.worlds import altered, begin_quarter, broke, finish_quarter, off, put, put_each, run_of, steps
 
 # ---- who runs models himself
 
