@@ -16,7 +16,9 @@ import numpy as np
 
 from sim.market import Market
 from sim.plain import PlainMarket
-from sim.scenario import Scenario, load_scenario
+from sim.runs import run
+from sim.runs.workers import processors
+from sim.scenario import Scenario, load_scenario, override_scenario
 
 VERBS = (
     "open_books",
@@ -35,6 +37,9 @@ VERBS = (
 RUNS = 5
 PLAIN_ENTERPRISES = 500
 PLAIN_QUARTERS = 16
+COST, DEARER = "technology.serving_cost_initial", 1.05  # the change whose effect is told from luck
+PAIRS, PAIRED_ENTERPRISES, YEARS = 24, 1_000, ("2024Q4", "2026Q4", "2028Q4")
+PAIRED = ("total_spend_usd", "api_spend_usd", "hhi", "open_share", "best_closed_oom")
 
 
 class Stopwatch:
@@ -114,6 +119,26 @@ def peak_megabytes(scenario: Scenario) -> float:
     return peak / 1e6
 
 
+def variance_ratios(scenario: Scenario) -> dict[str, list[float]]:
+    """Variance of a difference of worlds with luck of their own over that with the same luck, by measure and year.
+
+    The worlds differ by serving being dearer by a twentieth. With own luck the variance is the sum of both worlds'.
+    """
+    value = scenario.parameters.technology.serving_cost_initial
+    worlds = (scenario, override_scenario(scenario, {COST: DEARER * value}))
+    seeds = range(1, PAIRS + 1)
+    plain, dear = (
+        run(world, seeds=seeds, workers=processors(), until=YEARS[-1], enterprises=PAIRED_ENTERPRISES).market
+        for world in worlds
+    )
+    found = {}
+    for name in PAIRED:
+        a, b = (table[name].unstack("replication").loc[list(YEARS)].to_numpy(float) for table in (plain, dear))
+        own = a.var(axis=1, ddof=1) + b.var(axis=1, ddof=1)
+        found[name] = (own / (a - b).var(axis=1, ddof=1)).tolist()
+    return found
+
+
 def loop_speed() -> float:
     """Seconds of a plain Python loop of five million additions: what this machine is worth today."""
     start = time.perf_counter()
@@ -150,6 +175,10 @@ def main() -> None:
         f"{1e6 * agents / rivals.decisions:.0f} us against {1e6 * fast / rivals.decisions:.1f} us, "
         f"ratio {agents / fast:.0f}, {rivals.different} different"
     )
+    print(f"common random numbers: variance of a difference, own luck over same luck, serving {DEARER - 1:.0%} dearer")
+    print(f"  {PAIRS} seeds, {PAIRED_ENTERPRISES} enterprises; in {', '.join(YEARS)}:")
+    for name, ratios in variance_ratios(scenario).items():
+        print(f"  {name:34s}" + "".join(f"{ratio:8.1f}" for ratio in ratios))
 
 
 if __name__ == "__main__":
