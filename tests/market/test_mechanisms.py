@@ -23,6 +23,11 @@ from tests.market.worlds import altered, both, off, run_of
 UNTIL, ENTERPRISES = "2028Q4", 400
 LEAST = 0.01  # of the measure's own size: what is smaller is no effect to speak of
 BY_LUCK = 0.01  # how often a mechanism that moves nothing may pass, by twelve seeds
+EVERY = 6  # one in so many switches is asked in a fast run, all in a full one
+SWITCHES = [
+    pytest.param(name, marks=() if i % EVERY == 0 else pytest.mark.statistical)
+    for i, name in enumerate(Switches.model_fields)
+]
 
 
 @cache
@@ -45,7 +50,7 @@ def test_every_mechanism_says_what_it_moves() -> None:
     assert set(WORLDS) <= set(EFFECTS)
 
 
-@pytest.mark.parametrize("name", Switches.model_fields)
+@pytest.mark.parametrize("name", SWITCHES)
 def test_no_mechanism_is_decoration(name: str, sample: Callable[[int, int], int]) -> None:
     """Removed by its switch, under the same luck, its measure goes where it should, by a hundredth or more: printed.
 
