@@ -10,15 +10,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.dataset as ds
 
-from sim.records import COLUMNS, REPLICATION_COLUMN
-from sim.runs.folder import arrow_schema, is_temporary
-from sim.sweep.jobs import Outcome, read_stream, table_schema
+from sim.runs.folder import is_temporary
+from sim.sweep.jobs import Outcome, read_stream
 from sim.sweep.ledger import RunRow, ShardRow, read_ledger
-from sim.sweep.store import POINT_COLUMN, SPOOL
+from sim.sweep.store import SPOOL, placed, shard_schema
 
 _LOOKS = 5  # at a folder whose ledger grows meanwhile
 
@@ -39,22 +37,11 @@ class Snapshot:
         schema = shard_schema(table)
         whole = ds.dataset([str(path) for path in self.files.get(table, ())], schema=schema, format="parquet")
         loose = [
-            _placed(read_stream(outcome.tables[table]), places[outcome.index], schema)
+            placed(read_stream(outcome.tables[table]), places[outcome.index], schema)
             for outcome in self.loose
             if table in outcome.tables
         ]
         return ds.dataset([whole, ds.dataset(pa.concat_tables(loose))]) if loose else whole
-
-
-def shard_schema(table: str) -> pa.Schema:
-    """The columns of a table of a sweep: point, replication and those of the run folder. Raises KeyError for none."""
-    assert table in COLUMNS, table
-    return pa.schema([*arrow_schema((POINT_COLUMN, REPLICATION_COLUMN), {}), *table_schema(table)])
-
-
-def _placed(rows: pa.Table, place: tuple[int, int], schema: pa.Schema) -> pa.Table:
-    numbers = [pa.array(np.full(rows.num_rows, number, dtype=np.int64)) for number in place]
-    return pa.Table.from_arrays([*numbers, *rows.columns], schema=schema)
 
 
 def take_snapshot(folder: Path, manifest: Mapping[str, Any]) -> Snapshot:

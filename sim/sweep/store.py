@@ -312,11 +312,13 @@ class Store:
 
     def _shard_bytes(self, table: str, outcomes: Iterable[Outcome]) -> bytes | None:
         """The rows of a table as a Parquet file, those of one run after those of another; None without any run."""
-        schema = _shard_schema(table)
+        schema, runs = shard_schema(table), self.work.runs
         kept = [outcome for outcome in outcomes if table in outcome.tables]
         if not kept:
             return None
-        batches: Iterator[pa.Table] = (self._placed(read_stream(x.tables[table]), x.index, schema) for x in kept)
+        batches: Iterator[pa.Table] = (
+            placed(read_stream(x.tables[table]), (runs[x.index].point, runs[x.index].replication), schema) for x in kept
+        )
         if table != "shares":  # a run has so many shares that it is worth a row group of its own, and memory for one
             batches = iter([pa.concat_tables(batches)])
         sink = io.BytesIO()
@@ -325,12 +327,6 @@ class Store:
             for batch in batches:
                 writer.write_table(batch, row_group_size=max(1, batch.num_rows))
         return sink.getvalue()
-
-    def _placed(self, table: pa.Table, index: int, schema: pa.Schema) -> pa.Table:
-        """The rows of a run with its point and replication before them."""
-        run = self.work.runs[index]
-        places = [np.full(table.num_rows, number, dtype=np.int64) for number in (run.point, run.replication)]
-        return pa.Table.from_arrays([*map(pa.array, places), *table.columns], schema=schema)
 
     def _read_shard(self, shard: int) -> Iterator[Outcome]:
         """The outcomes of the runs of a closed shard that ended well."""
@@ -404,9 +400,15 @@ def read_rows(folder: Path, manifest: Mapping[str, Any]) -> dict[int, RunRow]:
     return rows
 
 
-def _shard_schema(table: str) -> pa.Schema:
-    places = arrow_schema((POINT_COLUMN, REPLICATION_COLUMN), {})
-    return pa.schema([*places, *table_schema(table)])
+def shard_schema(table: str) -> pa.Schema:
+    """The columns of a table of a sweep: point, replication and those of the run folder. Raises KeyError for none."""
+    return pa.schema([*arrow_schema((POINT_COLUMN, REPLICATION_COLUMN), {}), *table_schema(table)])
+
+
+def placed(rows: pa.Table, place: tuple[int, int], schema: pa.Schema) -> pa.Table:
+    """The rows of a run with its place, point and replication, before them."""
+    numbers = [pa.array(np.full(rows.num_rows, number, dtype=np.int64)) for number in place]
+    return pa.Table.from_arrays([*numbers, *rows.columns], schema=schema)
 
 
 def _digest(path: Path) -> str | None:
