@@ -7,9 +7,10 @@ same under every form: equal steps of u are equal probabilities.
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 from scipy.special import ndtr, ndtri
 
@@ -47,19 +48,19 @@ class Form(Protocol):
 
 
 @dataclass(frozen=True)
-class Uniform:
-    """Every value from low to high is as likely as another."""
+class _Between(ABC):
+    """Even on some scale from low to high."""
 
     low: float
     high: float
-    name = "uniform"
+    name: ClassVar[str]
 
+    @abstractmethod
     def quantile(self, u: float) -> float:
-        """low + u (high - low)."""
-        return self.low + u * (self.high - self.low)
+        """The value below which the part u (0-1) lies."""
 
     def steps(self, count: int) -> list[float]:
-        """Equal steps, ends included."""
+        """Equal steps on the scale, ends included."""
         return [self.quantile(u) for u in _even(count)]
 
     def ends(self) -> tuple[float, float]:
@@ -72,28 +73,25 @@ class Uniform:
 
 
 @dataclass(frozen=True)
-class LogUniform:
+class Uniform(_Between):
+    """Every value from low to high is as likely as another."""
+
+    name = "uniform"
+
+    def quantile(self, u: float) -> float:
+        """low + u (high - low)."""
+        return self.low + u * (self.high - self.low)
+
+
+@dataclass(frozen=True)
+class LogUniform(_Between):
     """The logarithm is uniform: doubling is as likely from 1 to 2 as from 2 to 4. 0 < low < high."""
 
-    low: float
-    high: float
     name = "log-uniform"
 
     def quantile(self, u: float) -> float:
         """low (high / low)^u, never outside the ends by rounding."""
         return min(max(float(self.low * (self.high / self.low) ** u), self.low), self.high)
-
-    def steps(self, count: int) -> list[float]:
-        """Equal ratios, ends included."""
-        return [self.quantile(u) for u in _even(count)]
-
-    def ends(self) -> tuple[float, float]:
-        """Low and high."""
-        return self.low, self.high
-
-    def document(self) -> dict[str, Any]:
-        """Name, low and high."""
-        return {"distribution": self.name, "low": self.low, "high": self.high}
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from sim.runs.folder import FolderError, write_parquet, write_text
 from sim.scenario import Scenario, ScenarioError, load_scenario
 from sim.sweep.identity import Fingerprint, model_version, run_id
 from sim.sweep.jobs import Job, Study, pack_scenario
-from sim.sweep.plan import Plan
+from sim.sweep.plan import Plan, Replicate
 
 POINTS = "points.parquet"
 RUNS = "runs.parquet"
@@ -36,15 +36,6 @@ class Setting:
 
 
 @dataclass(frozen=True)
-class RunPlace:
-    """One run asked for: point, replication and seed."""
-
-    point: int
-    replication: int
-    seed: int
-
-
-@dataclass(frozen=True)
 class Work:
     """All points and runs of a sweep. document, hash: of the plan; bases: scenarios by their name in the plan.
 
@@ -57,7 +48,7 @@ class Work:
     hash: str
     bases: Mapping[str, Scenario]
     points: Sequence[Setting]
-    runs: Sequence[RunPlace]
+    runs: Sequence[Replicate]
     until: str
     enterprises: int | None
     tables: tuple[str, ...]
@@ -103,7 +94,7 @@ def work_of(plan: Plan) -> Work:
         hash=plan.hash,
         bases=dict(plan.bases),
         points=[Setting(point.scenario, dict(point.values)) for point in plan.points],
-        runs=[RunPlace(run.point, run.replication, run.seed) for run in runs],
+        runs=runs,
         until=plan.until,
         enterprises=plan.enterprises,
         tables=plan.tables,
@@ -165,7 +156,7 @@ def read_work(folder: Path, manifest: Mapping[str, Any]) -> Work:
         hash=manifest["plan_hash"],
         bases=bases,
         points=[_setting(row) for row in rows],
-        runs=sorted((RunPlace(**row) for row in runs), key=lambda run: (run.replication, run.point)),
+        runs=sorted((Replicate(**row) for row in runs), key=lambda run: (run.replication, run.point)),
         until=manifest["until"],
         enterprises=manifest["enterprises"],
         tables=tuple(manifest["tables"]),
