@@ -1,6 +1,6 @@
 """A sweep on a real Dask cluster: a scheduler and two workers with nannies, processes of their own, over TCP.
 
-Run by `make test-cluster`, which installs the extra `dask`; not collected with the other tests.
+Run by `make test-extras`, which installs the extra `dask`; not collected with the other tests.
 """
 
 from __future__ import annotations
@@ -12,14 +12,16 @@ import subprocess
 import sys
 import time
 from contextlib import contextmanager
+from pathlib import Path
 
 import pandas as pd
 import pytest
 import sweep_markets
-from conftest import HERE
 from distributed import Client
 
 from sim.sweep import SweepError, run_sweep
+
+HERE = Path(__file__).resolve().parent
 
 
 @contextmanager

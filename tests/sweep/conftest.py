@@ -16,9 +16,9 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "analysis"))  # worker pro
 sys.path.insert(0, str(Path(__file__).parent))
 
 import fake_market
+from inline_crew import Inline
 
 from sim.runs import workers
-from sim.runs.workers import describe_failure
 from sim.scenario import load_scenario
 from sim.sweep import executors, run_sweep, store, work
 from sim.sweep import plan as plan_module
@@ -36,22 +36,6 @@ design = "grid"
 [record]
 tables = ["market", "shares", "events"]
 """
-
-
-class Inline:
-    """A crew that makes runs in this process: a child takes seconds to start."""
-
-    def __init__(self, idle=None):
-        self.ended = False
-
-    def call(self, task, argument, tick, limit=None):
-        try:
-            return task(argument, tick)
-        except Exception as error:
-            return describe_failure(error)
-
-    def end(self):
-        self.ended = True
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import sweep_markets
-from conftest import Inline
+from inline_crew import Inline
 
 from sim import load_scenario, run, runs
 from sim.records import tidy_shares

@@ -3,36 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 
 import pytest
 import sweep_markets
 
-from analysis import cli, sweep_cli
-
-
-class Shell:
-    """Runs the program in this process; .out and .err are what it said."""
-
-    def __init__(self, capsys, monkeypatch):
-        self.capsys, self.monkeypatch = capsys, monkeypatch
-
-    def __call__(self, *words):
-        self.monkeypatch.setattr(sys, "argv", ["moatsim", *map(str, words)])
-        with pytest.raises(SystemExit) as left:
-            cli.main()
-        self.out, self.err = self.capsys.readouterr()
-        assert "Traceback" not in self.out + self.err
-        return left.value.code
+from analysis import sweep_cli
 
 
 @pytest.fixture
-def program(capsys, monkeypatch, tmp_path, market):
-    monkeypatch.chdir(tmp_path)
+def program(command_line, monkeypatch, market):
     monkeypatch.setattr(sweep_cli, "draw_sweep", lambda folder: [])  # tests/analysis draws
-    monkeypatch.setattr("os.environ", dict(os.environ))  # the program sets BLAS variables
-    return Shell(capsys, monkeypatch)
+    return command_line
 
 
 def test_a_sweep_is_announced_made_and_resumed(program, plan, tmp_path):
