@@ -23,6 +23,7 @@ from sim.quarters import decimal_year, quarter_number
 DPI = 200  # twice the usual 100
 WIDTH = 8.0  # inches
 HEIGHT = 5.0
+AXIS_NAME = 0.14  # inches that the name of a horizontal axis takes
 QUARTER = 0.25  # of a year, the unit of a time axis
 STYLE = {
     "font.family": "DejaVu Sans",
@@ -90,6 +91,11 @@ def finish_page(
     bottom = (0.42 + 0.13 * (notes.count("\n") + 1)) / height
     figure.subplots_adjust(left=left, right=right, top=top, bottom=bottom)
     return figure
+
+
+def make_room(figure: Figure, inches: float) -> None:
+    """Move the bottom of the axes up (down where negative), from where the page's caption left it."""
+    figure.subplots_adjust(bottom=figure.subplotpars.bottom + inches / figure.get_size_inches()[1])
 
 
 def fitted(text: str, size: float, weight: str = "normal") -> str:

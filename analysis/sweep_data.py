@@ -23,6 +23,7 @@ DRAWN = ("hhi", "open_share", "active_labs")
 LISTED = 12  # a factor with at most so many values has a row or column of the map for each; others are cut into bins
 FEWEST, MOST = 2, 8  # bins
 IN_A_CELL = 4  # points wanted, where a factor is cut into bins
+MOST_PANELS = 12  # factors or scenarios on one page
 VALUE = "value"
 
 
@@ -43,6 +44,12 @@ class View:
     def title(self) -> str:
         """The measure in the words of a heading."""
         return title_of(self.measure).replace(", % of", " share of").removesuffix(", %")
+
+    @property
+    def shown(self) -> list[str]:
+        """Scenarios of which there is anything to show, at most as many as a page holds."""
+        known = set(self.table["scenario"])
+        return [name for name in self.sweep.scenarios if name in known][:MOST_PANELS]
 
     @cached_property
     def names(self) -> Mapping[str, str]:

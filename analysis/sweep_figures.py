@@ -1,4 +1,4 @@
-"""The figures of a sweep: phase maps with the winner named, responses to factors, scenarios side by side, extremes."""
+"""The figures of a sweep: phase maps, responses to factors, scenarios side by side, extremes."""
 
 from __future__ import annotations
 
@@ -11,20 +11,19 @@ import matplotlib
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.cm import ScalarMappable
-from matplotlib.colors import LinearSegmentedColormap, Normalize, to_hex
+from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
-from matplotlib.patheffects import withStroke
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from analysis.canvas import (
+    AXIS_NAME,
     STYLE,
     WIDTH,
     Floats,
     Words,
     finish_page,
-    fitted,
+    make_room,
     mark_key,
     new_page,
     save_page,
@@ -32,252 +31,14 @@ from analysis.canvas import (
     time_axis,
     years,
 )
-from analysis.compare import in_words
 from analysis.palette import INK, MUTED, SERIES, on
-from analysis.reading import dollars
-from analysis.sweep_data import (
-    DRAWN,
-    VALUE,
-    Cells,
-    Cut,
-    View,
-    cells,
-    cuts,
-    factor_words,
-    main_factors,
-    plain,
-    regions,
-    view,
-    widest_run,
-)
-from sim import __version__
+from analysis.phase_maps import SHADES, overview, phase_map
+from analysis.sweep_data import DRAWN, MOST_PANELS, VALUE, View, factor_words, plain, view
+from analysis.sweep_words import amount, caption, over_replications, sentence
 from sim.sweep import Sweep
 
-SHADES = LinearSegmentedColormap.from_list("moatsim", ("#f4f7f6", "#a9d3ce", "#4f9fa3", "#1d5f86", "#1b2f5b"))
-MOST_PANELS = 12  # factors or scenarios on one page
 EXTREMES = 10  # points at either end
 MOST_COLUMNS = 5  # factors in the table of extremes
-SMALLEST = 5.5  # points, of a name in a phase map
-HATCH = "////"
-BETWEEN = 0.8  # inches between two rows of maps, for a heading and the name of an axis
-AXIS_NAME = 0.14  # inches that the name of a horizontal axis takes
-
-
-# ---- words ----
-
-
-def amount(value: float, unit: str) -> str:
-    """A measure's value in its unit, short."""
-    if not np.isfinite(value):
-        return "-"
-    if unit == "0-1":
-        return f"{100 * value:.0f} %"
-    if "USD" in unit:
-        return dollars(value)
-    return f"{value:,.0f}" if abs(value) >= 20 else f"{value:.3g}"
-
-
-def caption(sweep: Sweep) -> str:
-    """What it takes to make a figure of a sweep again, and which of its runs it shows."""
-    names = ", ".join(sweep.scenarios[:4]) + (", …" if len(sweep.scenarios) > 4 else "")
-    seeds = in_words(sweep.balance.replications)
-    luck = (
-        "the same at every point" if sweep.plan["common_random_numbers"] else "replications, other luck at each point"
-    )
-    return (
-        f"Simulation: moatsim {__version__}, sweep “{sweep.title}” ({sweep.plan['design']} design, "
-        f"{len(sweep.points):,} points), {'scenarios' if len(sweep.scenarios) > 1 else 'scenario'} {names}; "
-        f"{seeds}, {luck}. {_progress(sweep)}"
-    ).strip()
-
-
-def _progress(sweep: Sweep) -> str:
-    """Which runs are shown, where it is not all of them."""
-    if sweep.balance.runs == len(sweep.runs):
-        return ""
-    done = sweep.status.done
-    state = f"{done:,} of {len(sweep.runs):,} runs have ended" if done < len(sweep.runs) else "some runs failed"
-    return f"Partial sweep, {state}; shown: {sweep.balance.why}."
-
-
-def _over(seen: View) -> str:
-    count = len(seen.sweep.balance.replications)
-    return f"median of {count} replications" if count > 1 else "one replication"
-
-
-# ---- phase map ----
-
-
-def phase_map(seen: View) -> Figure:
-    """Two factors against each other, a panel for each scenario: colour for the measure, the leader named."""
-    first, second = main_factors(seen, 2)
-    table = seen.table
-    across, up = cuts(table, first, second)
-    names = _scenarios(seen)
-    columns = 1 if len(names) == 1 or across.count > 5 else 2
-    rows = math.ceil(len(names) / columns)
-    figure, panels = new_page(rows, columns, height=1.75 + rows * _map_height(up, columns), share_y=True)
-    maps = [_of_scenario(table, name, across, up) for name in names]
-    values = np.concatenate([found.value.ravel() for found in maps])
-    scale = Normalize(*_ends(values))
-    finish_page(figure, _map_words(seen, maps, across, up), caption(seen.sweep), 0.885, 0.095, headings=len(names) > 1)
-    _make_room(figure, AXIS_NAME)
-    figure.subplots_adjust(hspace=BETWEEN / _map_height(up, columns), wspace=0.08)
-    short = {}
-    for axes, name, found in zip(panels, names, maps, strict=False):
-        _draw_cells(axes, found, scale, seen.measure.unit)
-        short |= _name_regions(axes, found.leader, seen)
-        _cell_axes(axes, across, up)
-        if len(names) > 1:
-            axes.set_title(name, loc="left", fontsize=9.5, fontweight="bold", color=INK, pad=4)
-        axes.set_xlabel(factor_words(first))
-    for axes in panels[::columns]:
-        axes.set_ylabel(factor_words(second))
-    for axes in panels[len(names) :]:
-        axes.set_axis_off()
-    _colour_scale(figure, panels[: len(names)], scale, seen)
-    if short:
-        told = "; ".join(f"{code}: {name}" for code, name in sorted(short.items()))
-        figure.texts[-1].set_text(fitted(f"{told}. {figure.texts[-1].get_text()}", 6.5))
-    return figure
-
-
-def _make_room(figure: Figure, inches: float) -> None:
-    """Move the bottom of the axes up (down where negative), from where the page's caption left it."""
-    figure.subplots_adjust(bottom=figure.subplotpars.bottom + inches / figure.get_size_inches()[1])
-
-
-def _scenarios(seen: View) -> list[str]:
-    """Scenarios of which there is anything to show."""
-    known = set(seen.table["scenario"])
-    return [name for name in seen.sweep.scenarios if name in known][:MOST_PANELS]
-
-
-def _map_height(up: Cut, columns: int) -> float:
-    return min(max(0.36 * up.count, 1.7), 3.4) if columns == 1 else 2.6
-
-
-def _of_scenario(table: pd.DataFrame, name: str, across: Cut, up: Cut) -> Cells:
-    here = (table["scenario"] == name).to_numpy()
-    return cells(table[here], _restricted(across, here), _restricted(up, here))
-
-
-def _restricted(found: Cut, here: np.ndarray) -> Cut:
-    return Cut(found.codes[here], found.count, found.ticks, found.labels, found.whole)
-
-
-def _ends(values: Floats) -> tuple[float, float]:
-    finite = values[np.isfinite(values)]
-    if not finite.size:
-        return 0.0, 1.0
-    low, high = float(finite.min()), float(finite.max())
-    return (low, high) if high > low else (low - 0.5, high + 0.5)
-
-
-def _draw_cells(axes: Axes, found: Cells, scale: Normalize, unit: str) -> None:
-    """Coloured cells with their numbers; cells without a point are hatched."""
-    rows, columns = found.value.shape
-    axes.set_xlim(0, columns)
-    axes.set_ylim(0, rows)
-    axes.grid(False)
-    width = axes.get_position().width * WIDTH / columns
-    for row, column in np.ndindex(rows, columns):
-        value = found.value[row, column]
-        if not np.isfinite(value):
-            axes.add_patch(Rectangle((column, row), 1, 1, fc="white", ec="#c9ccd1", hatch=HATCH, lw=0))
-            continue
-        colour = to_hex(SHADES(scale(value)))
-        axes.add_patch(Rectangle((column, row), 1, 1, fc=colour, ec="white", lw=0.5))
-        text = amount(float(value), unit)
-        if text_inches(text, 6) < 0.92 * width:
-            axes.text(
-                column + 0.5, row + 0.23, text, ha="center", va="center", fontsize=6, color=on(colour), alpha=0.85
-            )
-
-
-def _name_regions(axes: Axes, leader: np.ndarray, seen: View) -> dict[str, str]:
-    """Lines between regions of different leaders, each region named once; names too long for theirs, by short form."""
-    width = axes.get_position().width * WIDTH / leader.shape[1]
-    short = {}
-    for owner, region in regions(leader):
-        inside = set(region)
-        for row, column in region:
-            _borders(axes, row, column, inside, leader)
-        name = seen.names.get(owner, owner)
-        row, first, length = widest_run(region)
-        room = 0.94 * width * length
-        size = next((size for size in (8, 7, 6.2, SMALLEST) if text_inches(name, size, "bold") <= room), None)
-        if size is None:
-            short[name[:3]] = name
-        axes.text(
-            first + length / 2, row + 0.69, name if size else name[:3], ha="center", va="center",
-            fontsize=size or SMALLEST, fontweight="bold", path_effects=[withStroke(linewidth=1.6, foreground="white")],
-        )  # fmt: skip
-    return short
-
-
-def _borders(axes: Axes, row: int, column: int, inside: set[tuple[int, int]], leader: np.ndarray) -> None:
-    """The edges of a cell behind which somebody else leads."""
-    right, above = (row, column + 1), (row + 1, column)
-    if column + 1 < leader.shape[1] and right not in inside and leader[right] is not None:
-        axes.plot([column + 1] * 2, [row, row + 1], color=INK, lw=1.3)
-    if row + 1 < leader.shape[0] and above not in inside and leader[above] is not None:
-        axes.plot([column, column + 1], [row + 1] * 2, color=INK, lw=1.3)
-
-
-def _cell_axes(axes: Axes, across: Cut, up: Cut) -> None:
-    axes.set_xticks(across.ticks, across.labels, fontsize=7.5)
-    axes.set_yticks(up.ticks, up.labels, fontsize=7.5)
-    axes.tick_params(length=0 if across.whole else 2.5, axis="x")
-    axes.spines[["left", "bottom"]].set_visible(False)
-
-
-def _colour_scale(figure: Figure, panels: Sequence[Axes], scale: Normalize, seen: View) -> None:
-    """A thin scale of colours beside the maps."""
-    boxes = [axes.get_position() for axes in panels]
-    low, high = min(box.y0 for box in boxes), max(box.y1 for box in boxes)
-    tall = min(high - low, 2.4 / figure.get_size_inches()[1])
-    bar = figure.add_axes((0.905, high - tall, 0.016, tall))
-    figure.colorbar(ScalarMappable(scale, SHADES), cax=bar)
-    bar.yaxis.set_major_locator(MaxNLocator(4))
-    bar.yaxis.set_major_formatter(FuncFormatter(lambda value, _: amount(value, seen.measure.unit)))
-    bar.tick_params(labelsize=7, length=0)
-    bar.grid(False)
-    bar.spines[:].set_visible(False)
-
-
-def _map_words(seen: View, maps: Sequence[Cells], across: Cut, up: Cut) -> Words:
-    low, high = _ends(np.concatenate([found.value.ravel() for found in maps]))
-    unit = seen.measure.unit
-    binned = [name for name, found in zip(main_factors(seen, 2), (across, up), strict=True) if not found.whole]
-    several = max(int(found.points.max()) for found in maps)
-    notes = []
-    if binned:
-        notes.append("Cells hold about equally many of the values drawn of a factor; nothing is interpolated.")
-    if several > 1:
-        notes.append(f"A cell is the median over its points, up to {several}, which differ in the other factors.")
-    if any((found.points == 0).any() for found in maps):
-        notes.append("Hatched: no run to show.")
-    named = "; named: the owner that leads in most runs" if seen.table["leader"].notna().any() else ""
-    return Words(
-        f"{_sentence(seen.title)} from {amount(low, unit)} to {amount(high, unit)}{_winner_words(seen, maps)}",
-        f"{_sentence(seen.title)} in {seen.quarter}, {_over(seen)}{named}",
-        " ".join(notes),
-    )
-
-
-def _winner_words(seen: View, maps: Sequence[Cells]) -> str:
-    """Who leads in most cells."""
-    found = pd.Series([owner for each in maps for owner in each.leader.ravel() if owner is not None], dtype=object)
-    if found.empty:
-        return ""
-    counts = found.value_counts().sort_index(kind="stable").sort_values(ascending=False, kind="stable")
-    cells_ = sum(int((each.points > 0).sum()) for each in maps)
-    return f"; {seen.names.get(counts.index[0], counts.index[0])} leads in {counts.iloc[0]} of {cells_} cells"
-
-
-def _sentence(text: str) -> str:
-    return text[0].upper() + text[1:]
 
 
 # ---- responses ----
@@ -289,11 +50,11 @@ def response(seen: View) -> Figure:
     columns = min(3, len(factors))
     rows = math.ceil(len(factors) / columns)
     figure, panels = new_page(rows, columns, height=1.9 + 1.95 * rows, share_y=True)
-    names = _scenarios(seen)
+    names = seen.shown
     colours = _colours(names)
     tables = {key: seen.sweep.response(key, seen.measure.name, seen.quarter) for key in factors}
     finish_page(figure, _response_words(seen, factors), caption(seen.sweep), 0.97, 0.12, headings=True)
-    _make_room(figure, AXIS_NAME)
+    make_room(figure, AXIS_NAME)
     figure.subplots_adjust(hspace=0.62, wspace=0.1)
     for axes, key in zip(panels, factors, strict=False):
         for name in names:
@@ -368,10 +129,10 @@ def _response_words(seen: View, factors: Sequence[str]) -> Words:
     best = factors[0]
     alone = seen.sweep.plan["design"] == "one-at-a-time"
     others = "the others at the base point" if alone else "over luck and all other factors"
-    lead = f"{_sentence(seen.title)}: {factor_words(best).split(',')[0]} matters most"
+    lead = f"{sentence(seen.title)}: {factor_words(best).split(',')[0]} matters most"
     return Words(
-        lead if seen.effects[best] >= 0.02 else f"{_sentence(seen.title)}: no factor alone decides it",
-        f"{_sentence(seen.title)} in {seen.quarter}; line: median, band: 10-90 % {others}",
+        lead if seen.effects[best] >= 0.02 else f"{sentence(seen.title)}: no factor alone decides it",
+        f"{sentence(seen.title)} in {seen.quarter}; line: median, band: 10-90 % {others}",
         "Explains: part of the variance between points that lies between the factor's values or bins (epsilon squared, "
         "Kelley 1935).",
     )
@@ -395,7 +156,7 @@ def _colours(names: Sequence[str]) -> dict[str, str]:
 
 def scenarios(seen: View) -> Figure:
     """The measure by quarter over all points and replications, a panel for each scenario."""
-    names = _scenarios(seen)
+    names = seen.shown
     columns = min(3, len(names))
     rows = math.ceil(len(names) / columns)
     figure, panels = new_page(rows, columns, height=1.75 + (2.3 if columns > 1 else 3.0) * rows, share_y=True)
@@ -406,7 +167,7 @@ def scenarios(seen: View) -> Figure:
     runs = int(bands["runs"].max())
     words = Words(
         _ends_words(seen, ends),
-        f"{_sentence(seen.title)}; line: median of all points and replications, bands: 25-75 % and 10-90 %"
+        f"{sentence(seen.title)}; line: median of all points and replications, bands: 25-75 % and 10-90 %"
         f" ({runs:,} runs{' each' if len(names) > 1 else ''})",
         "Bands hold the luck of the draw and the range of the factors, as the plan draws them.",
     )
@@ -429,12 +190,10 @@ def scenarios(seen: View) -> Figure:
 def _ends_words(seen: View, ends: dict[str, float]) -> str:
     unit, last = seen.measure.unit, seen.sweep.quarters[-1]
     if len(ends) == 1:
-        return f"{_sentence(seen.title)}: {amount(next(iter(ends.values())), unit)} in {last}"
+        return f"{sentence(seen.title)}: {amount(next(iter(ends.values())), unit)} in {last}"
     ordered = sorted(ends, key=lambda name: ends[name])
     low, high = ordered[0], ordered[-1]
-    return (
-        f"{_sentence(seen.title)} in {last}: {amount(ends[low], unit)} in {low}, {amount(ends[high], unit)} in {high}"
-    )
+    return f"{sentence(seen.title)} in {last}: {amount(ends[low], unit)} in {low}, {amount(ends[high], unit)} in {high}"
 
 
 # ---- extremes ----
@@ -448,7 +207,7 @@ def extremes(seen: View) -> Figure:
     lines = sum(len(part) + 1 for part in parts.values()) + 2.2
     figure, (axes,) = new_page(height=1.2 + 0.19 * lines)
     finish_page(figure, _extremes_words(seen, known, half), caption(seen.sweep), 0.98, 0.02)
-    _make_room(figure, -0.3)
+    make_room(figure, -0.3)
     axes.set_axis_off()
     axes.set_xlim(0, 1)
     axes.set_ylim(lines, 0)
@@ -471,8 +230,8 @@ def _extremes_words(seen: View, known: pd.DataFrame, half: int) -> Words:
     low, high = (amount(float(known[VALUE].iloc[at]), unit) for at in (-1, 0))
     several = "; range: 10-90 % over replications" if len(seen.sweep.balance.replications) > 1 else ""
     return Words(
-        f"{_sentence(seen.title)}: where it is highest ({high}) and lowest ({low})",
-        f"{_count(half)} at either end in {seen.quarter}, {_over(seen)}{several}",
+        f"{sentence(seen.title)}: where it is highest ({high}) and lowest ({low})",
+        f"{_count(half)} at either end in {seen.quarter}, {over_replications(seen)}{several}",
         "Factors stand in the order of how much they explain"
         + (f"; {more} that explain less are left out" if more > 0 else "")
         + ". Shade: where a value stands among those of all points, the highest darkest.",
@@ -588,17 +347,21 @@ def draw_all(
     sweep: Sweep, folder: Path, kinds: Iterable[str] | None = None, measures: Iterable[str] | None = None
 ) -> list[Path]:
     """Draw the kinds of figures (all unless named) that the sweep has the data for, of each measure (those of DRAWN
-    unless named), as PNG and SVG named KIND_MEASURE; the paths written. Raises ValueError for a measure it cannot have.
+    unless named), as PNG and SVG named KIND_MEASURE, and the phase maps of several measures together; the paths
+    written. Raises ValueError for a measure it cannot have.
     """
     usual = DRAWN if "market" in sweep.tables else ()
     wanted = [kind for kind in kinds or KINDS if possible(sweep, kind)]
     if not wanted:
         return []
-    views = [view(sweep, name) for name in measures or usual]
-    return [
-        path
-        for seen in views
-        if seen.table[VALUE].notna().any()
-        for kind in wanted
-        for path in save_page(draw(seen, kind), folder, f"{kind}_{seen.measure.name.replace('.', '_')}")
-    ]
+    views = [seen for seen in (view(sweep, name) for name in measures or usual) if seen.table[VALUE].notna().any()]
+    pages = {f"{kind}_{seen.measure.name.replace('.', '_')}": draw(seen, kind) for seen in views for kind in wanted}
+    if "phase_map" in wanted and len(views) > 1:
+        pages["phase_maps"] = draw_overview(views)
+    return [path for name, page in pages.items() for path in save_page(page, folder, name)]
+
+
+def draw_overview(views: Sequence[View]) -> Figure:
+    """The phase maps of several measures of one sweep on one page."""
+    with matplotlib.rc_context(STYLE):
+        return overview(views)

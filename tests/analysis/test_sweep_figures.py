@@ -25,7 +25,8 @@ from analysis.sweep_data import (
     view,
     widest_run,
 )
-from analysis.sweep_figures import KINDS, amount, draw, draw_all, possible
+from analysis.sweep_figures import KINDS, draw, draw_all, draw_overview, possible
+from analysis.sweep_words import amount
 from sim.sweep import SweepReport, open_sweep, run_sweep
 
 COST, SPREAD = "technology.training_cost_growth", "technology.public_diffusion"
@@ -119,6 +120,32 @@ def test_every_figure_of_every_sweep(kind, state, grid):
     """Kills: a crash on a thin sweep, labels on one another, a caption that does not say which runs are shown."""
     sweep = KINDS_OF_SWEEPS[state](grid)
     figure = draw(view(sweep, "hhi"), kind)
+    check_page(figure, sweep, state)
+
+
+@pytest.mark.parametrize("state", sorted(KINDS_OF_SWEEPS))
+def test_several_measures_stand_on_one_page(state, grid):
+    """Kills: a column of another measure, one scale of colours for all, a scenario that is left out."""
+    sweep = KINDS_OF_SWEEPS[state](grid)
+    views = [view(sweep, name) for name in ("hhi", "active_labs")]
+    figure = draw_overview(views)
+    check_page(figure, sweep, state)
+    headings = [axes.get_title(loc="left") for axes in figure.axes if axes.get_title(loc="left")]
+    assert len(headings) == 2 and len(figure.axes) == 2 * len(views[0].shown)
+    for seen, heading in zip(views, headings, strict=True):
+        words_ = heading.split("\n")[1].split(",")[:-1]
+        assert seen.title.lower() in heading.lower()
+        if state == "grid":  # elsewhere cells are medians over points
+            ends = (amount(float(end), seen.measure.unit) for end in np.quantile(seen.table["value"], (0, 1)))
+            assert ",".join(words_) == " to ".join(ends)
+    said = words(figure)
+    assert all(name in said for name in sweep.scenarios)
+    explained = [f"{100 * seen.effects[COST]:.0f}" for seen in views]
+    assert state != "grid" or f"training cost growth {', '.join(explained)} %" in said
+
+
+def check_page(figure, sweep, state):
+    """A page names its sweep and the runs it shows, and its labels neither overlap nor leave it."""
     said = words(figure)
     assert "moatsim" in said and "costs against diffusion" in said and f"{sweep.plan['design']} design" in said
     assert ("seed 1," if state == "partial" else "seeds 1-2,") in said
