@@ -5,12 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-MARKED = re.compile(r"(<!-- generated: (?P<name>[\w ]+) -->\n).*?(<!-- end -->)", re.DOTALL)
+MARKED = re.compile(r"(?P<head><!-- generated: (?P<name>[\w ]+) -->\n)(?P<text>.*?)(?P<end><!-- end -->)", re.DOTALL)
 
 
-def rendered(page: str, parts: Mapping[str, str]) -> str:
+def rendered(page: str, texts: Mapping[str, str]) -> str:
     """The page with every marked part written anew. Raises KeyError for a marker of an unknown part."""
-    return MARKED.sub(lambda found: f"{found[1]}{parts[found['name']]}{found[3]}", page)
+    return MARKED.sub(lambda found: f"{found['head']}{texts[found['name']]}{found['end']}", page)
+
+
+def parts(page: str) -> dict[str, str]:
+    """The marked parts of a page as they stand, by name."""
+    return {found["name"]: found["text"] for found in MARKED.finditer(page)}
 
 
 def placed(text: str, page: str, marks: tuple[str, str], refusal: type[ValueError]) -> str:

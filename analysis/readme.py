@@ -1,6 +1,7 @@
 """What the README says in numbers: figures, findings and the score, made by the tool itself.
 
-`python -m analysis.readme` (`make readme`) runs the baseline and rewrites what stands between the marks of README.md.
+`python -m analysis.readme` (`make readme`) runs the baseline and rewrites what stands between the marks of README.md;
+with `--sweep DIR` it draws the phase maps of the core experiment from a finished sweep instead.
 """
 
 from __future__ import annotations
@@ -12,21 +13,28 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from analysis import score
-from analysis.pages import rendered
+from analysis.canvas import save_page
+from analysis.pages import parts, rendered
 from analysis.plots import draw_all
+from analysis.sweep_data import DRAWN, VALUE, View, factor_words, plain, view
+from analysis.sweep_figures import draw_overview
+from analysis.sweep_words import amount, over_replications, sentence
 from sim.quarters import quarter_label, quarter_number
 from sim.runs import run
 from sim.runs.results import Run
 from sim.scenario import load_scenario
+from sim.sweep import open_sweep
 
 Floats = NDArray[np.float64]
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE, IMAGES = ROOT / "README.md", ROOT / "docs" / "img"
 FIGURES = ("market_share_by_lab", "lenses", "timeline")
+CORE, MAPS = "cost-growth-by-catch-up", "phase_maps"  # the shipped plan of the core experiment and its picture
 SEEDS, SCORED_SEEDS = 20, 50
 LARGE = 0.05  # share from which an owner is named
 EARLY = "2024Q4"
@@ -178,26 +186,87 @@ def scored(result: Run) -> str:
     return f"{score.markdown(score.score(result))} Seeds {result.seeds[0]}-{result.seeds[-1]}.\n"
 
 
+def mapped(views: Sequence[View]) -> str:
+    """The picture of the core experiment and a table: where measures end along its first factor, what explains them."""
+    seen = views[0]
+    factors = seen.sweep.factors
+    along = factor_words(factors[0]).replace(", ", " (") + ")"
+    low, high = (plain(end) for end in ends(seen.table[factors[0]]))
+    head = [f"{along} from {low} to {high}", *seen.shown, *(f"explained by {short_words(key)}" for key in factors)]
+    rows = [
+        [sentence(one.title), *along_first(one), *(f"{100 * one.effects[key]:.0f} %" for key in factors)]
+        for one in views
+    ]
+    table = "\n".join(f"| {' | '.join(cells)} |" for cells in (head, ["---"] * len(head), *rows))
+    return (
+        f"![Phase maps: {seen.sweep.title}](docs/img/{MAPS}.png)\n\n"
+        f"{seen.sweep.balance.runs:,} runs (`moatsim sweep {CORE}`), {over_replications(seen)} in each cell, "
+        f"{seen.quarter}:\n\n{table}\n"
+    )
+
+
+def along_first(seen: View) -> list[str]:
+    """A measure's median at the lowest and the highest value of the first factor, in each scenario."""
+    first = seen.sweep.factors[0]
+    return [
+        " to ".join(
+            amount(float(table.loc[table[first] == end, VALUE].median()), seen.measure.unit)
+            for end in ends(table[first])
+        )
+        for _, table in seen.table.groupby("scenario", sort=False)
+    ]
+
+
+def ends(values: pd.Series) -> tuple[float, float]:
+    """The lowest and the highest."""
+    return float(values.min()), float(values.max())
+
+
+def short_words(key: str) -> str:
+    """A factor in words, without its unit."""
+    return factor_words(key).split(",")[0]
+
+
 def save_figures(result: Run, folder: Path) -> None:
     """The README's figures as PNG."""
-    for path in draw_all(result, folder, FIGURES):
+    keep_png(draw_all(result, folder, FIGURES))
+
+
+def keep_png(paths: Sequence[Path]) -> None:
+    """Remove the other files of each figure: one picture is enough for a page."""
+    for path in paths:
         if path.suffix != ".png":
-            path.unlink()  # one picture of each is enough for a page
+            path.unlink()
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the baseline whole, and as far as the targets reach with more seeds; write the page and its figures."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else None)
-    parser.add_argument("--workers", type=int, default=2, help="processes (2)")
-    workers = parser.parse_args(arguments).workers
+def of_baseline(workers: int) -> dict[str, str]:
+    """Run the baseline whole, and as far as the targets reach with more seeds: findings and score, and its figures."""
     scenario = load_scenario("baseline")
     until = quarter_label(max(quarter_number(target.quarters[-1]) for target in score.load_targets()))
     whole = run(scenario, seeds=range(1, SEEDS + 1), workers=workers)
     start = run(scenario, seeds=range(1, SCORED_SEEDS + 1), workers=workers, until=until)
     save_figures(whole, IMAGES)
-    parts = {"findings": findings(whole), "score": scored(start)}
-    PAGE.write_text(rendered(PAGE.read_text(encoding="utf-8"), parts), encoding="utf-8")
-    print(f"{PAGE.name} and {', '.join(FIGURES)} written anew")
+    return {"findings": findings(whole), "score": scored(start)}
+
+
+def of_sweep(folder: Path) -> dict[str, str]:
+    """Read the sweep of the core experiment: its phase maps, and what they say."""
+    sweep = open_sweep(folder)
+    views = [view(sweep, name) for name in DRAWN]
+    keep_png(save_page(draw_overview(views), IMAGES, MAPS))
+    return {"maps": mapped(views)}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Write the page and its figures anew: those of the baseline, or those of the sweep that is named."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else None)
+    parser.add_argument("--workers", type=int, default=2, help="processes (2)")
+    parser.add_argument("--sweep", type=Path, help="folder of the core experiment: draw its phase maps, run nothing")
+    given = parser.parse_args(arguments)
+    page = PAGE.read_text(encoding="utf-8")
+    written = of_baseline(given.workers) if given.sweep is None else of_sweep(given.sweep)
+    PAGE.write_text(rendered(page, parts(page) | written), encoding="utf-8")
+    print(f"{PAGE.name} written anew: {', '.join(written)} and figures")
     return 0
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis import sweep_cli
+from analysis import readme, sweep_cli
 from analysis.sweep_data import (
     cells,
     correlation_ratio,
@@ -274,6 +274,19 @@ def test_response_panels_stand_in_order_of_effect(grid):
 def test_values_of_factors_in_words(value, text):
     """Kills: True as 1, twelve digits on an axis."""
     assert plain(value) == text
+
+
+def test_the_readme_tells_the_ends_of_a_map(grid):
+    """Kills: ends of the wrong factor, of all scenarios together, columns in another order than their heads."""
+    seen = view(grid, "hhi")
+    head, _, row = readme.mapped([seen]).split("\n\n")[2].splitlines()
+    assert "from 1.6 to 3.2" in head and head.index("baseline") < head.index("sticky-interface") < head.index(
+        "explained"
+    )
+    table = seen.table[(seen.table["scenario"] == "sticky-interface") & (seen.table[COST] == 3.2)]
+    cells_ = [cell.strip() for cell in row.strip("| ").split("|")]
+    assert cells_[2].endswith(f" to {amount(float(table['value'].median()), seen.measure.unit)}")
+    assert cells_[3:] == [f"{100 * seen.effects[key]:.0f} %" for key in (COST, SPREAD)]
 
 
 # ---- what is drawn when ----
