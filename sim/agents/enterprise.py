@@ -9,8 +9,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-import mesa
-
+from sim.agents.actor import Actor
 from sim.choice import BUILDERS, CONFIDENTIAL, LARGE_SEGMENTS, UNAVAILABLE, Conditions, integrator_helps, nest_parameter
 from sim.economics.commons import supplemented
 from sim.economics.costs import scale_of_fixed_cost, self_hosted_cost
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
     from sim.market import Market
 
 
-class Enterprise(mesa.Agent):
+class Enterprise(Actor):
     """One simulated enterprise; its state stays in the population's columns at `index`."""
 
     model: Market

@@ -5,10 +5,10 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
-import mesa
 import numpy as np
 from numpy.typing import NDArray
 
+from sim.agents.actor import Actor
 from sim.agents.lab import Lab
 from sim.parameters import InvestorParameters
 
@@ -25,7 +25,7 @@ class Investment(NamedTuple):
     credit: float
 
 
-class Investor(mesa.Agent):
+class Investor(Actor):
     """One investor. `uncalled` USD its backers have promised, `called` drawn from them, `co_invested` put in beside
     them by outsiders, `invested` paid in all told (compute credits included, `granted`); `made` are the investments of
     the quarter, `tied` what labs it holds paid in cash for compute of it this quarter, USD by lab."""

@@ -7,10 +7,10 @@ from functools import cached_property
 from math import exp, inf, log
 from typing import TYPE_CHECKING, Literal
 
-import mesa
 import numpy as np
 from numpy.typing import NDArray
 
+from sim.agents.actor import Actor
 from sim.agents.bases import continued
 from sim.economics.applications import capital_behind, presence_of
 from sim.economics.costs import serving_cost
@@ -114,7 +114,7 @@ class Sale:
     why: str
 
 
-class Lab(mesa.Agent):
+class Lab(Actor):
     """One laboratory. `parameters` are live: shocks change them."""
 
     model: Market
