@@ -1,7 +1,6 @@
 """Totals and shares do not depend on how many enterprises are simulated, and no enterprise decides the market."""
 
 from collections.abc import Callable
-from itertools import product
 
 import numpy as np
 import pytest
@@ -99,20 +98,31 @@ def shares_of(runs: list[Records], lens: str, quarter: str) -> np.ndarray:
 
 
 @pytest.mark.statistical
-def test_sampling_noise_of_shares_is_under_two_points(
-    baseline: Scenario, sample: Callable[[int, int], int], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("quarter", "limit"), [("2024Q4", 2.0), ("2026Q4", 2.0), ("2032Q4", 3.0)])
+def test_sampling_noise_of_shares_is_a_few_points(
+    quarter: str, limit: float, of_many_populations: list[Records]
 ) -> None:
-    """Standard deviation over 40 populations of 5,000, all others' luck the same: under 2 points for every lab.
+    """Standard deviation over 40 populations of 5,000, all others' luck the same, in points of share, every lab.
 
-    The sd itself is known to 11 %. Kills: whales, unstratified traits, independent draws, tastes shared by many
-    enterprises, early adopters sampled like all others, prices that jump between two best responses.
+    In the market for models alone: who leads there follows from what buyers buy. From 2027 on labs' decisions amplify
+    small differences (leads tip), in the baseline to 3 to 5 points by 2028: that is the model's answer to a small
+    push, no fault of the sample. The sd itself is known to 11 %. Kills: whales, unstratified traits, independent
+    draws, tastes shared by many enterprises, early adopters sampled like all others, prices that jump between two
+    best responses.
     """
-    monkeypatch.setattr("sim.market.Streams", SameSellers)
-    runs = [run_of(baseline, 5_000, "2032Q4", seed) for seed in range(1, sample(40, 20) + 1)]
-    for lens, quarter in product(("api_spend", "deployments"), ("2024Q4", "2026Q4", "2032Q4")):
+    runs = of_many_populations
+    for lens in ("api_spend", "deployments"):
         spread = 100.0 * shares_of(runs, lens, quarter).std(axis=0, ddof=1)
         worst = int(spread.argmax())
-        assert spread.max() < 2.0, (lens, quarter, runs[0].keys.keys("lab")[worst], spread.max())
+        assert spread.max() < limit, (lens, runs[0].keys.keys("lab")[worst], spread.max())
+
+
+@pytest.fixture(scope="module")
+def of_many_populations(dated_history: Scenario, sample: Callable[[int, int], int]) -> list[Records]:
+    """Runs that differ in the sample of enterprises only."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sim.market.Streams", SameSellers)
+        return [run_of(dated_history, 5_000, "2032Q4", seed) for seed in range(1, sample(40, 20) + 1)]
 
 
 def test_labs_luck_can_be_told_from_buyers(baseline: Scenario, monkeypatch: pytest.MonkeyPatch) -> None:
