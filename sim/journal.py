@@ -239,6 +239,7 @@ class Journal:
         self._blocks: dict[str, tuple[int, int]] = {}  # group name -> first id, count
         self._size = 0
         self._cash = np.zeros(64)
+        self._cells = _cells(self._cash)
         self._view = self._cash[:0]
         self._debt = _Promises()
         self._credit = _Promises()
@@ -536,7 +537,7 @@ class Journal:
         if size > len(self._cash):
             larger = np.zeros(max(size, 2 * len(self._cash)))
             larger[: self._size] = self._cash[: self._size]
-            self._cash = larger
+            self._cash, self._cells = larger, _cells(larger)
         self._size = size
         self._view = self._cash[:size]
         self._view.flags.writeable = False  # a view of its own: the journal still writes to self._cash
@@ -563,10 +564,13 @@ class Journal:
 
     def _row(self, purpose: str, payer: Accounts, payee: Accounts, amount: Amounts) -> tuple[int, int, float]:
         """A checked single posting as (payer id, payee id, USD)."""
-        self._current(purpose)
+        if self._now is None:
+            self._current(purpose)  # says so
+        usd, top = float(amount), self._size
+        if type(payer) is int and type(payee) is int and 0 <= payer < top and 0 <= payee < top and 0 <= usd < math.inf:
+            return payer, payee, usd  # as nearly always
         if isinstance(payer, np.ndarray) or isinstance(payee, np.ndarray):
             raise JournalError(f"{purpose}: this posting takes one payer and one payee")
-        usd = float(amount)
         if not 0.0 <= usd < math.inf:
             raise JournalError(f"{purpose}: {payer} can't pay {payee} {usd} USD: amounts are finite and >= 0")
         return self.id_of(payer), self.id_of(payee), usd
@@ -618,8 +622,8 @@ class Journal:
     def _post_cash(self, ledgers: Ledgers, code: int, row: tuple[int, int, float]) -> None:
         payer, payee, amount = row
         if amount:
-            self._cash[payer] -= amount
-            self._cash[payee] += amount
+            self._cells[payer] -= amount
+            self._cells[payee] += amount
             self._pending[ledgers, code].append(row)
 
     def _post_batches(self, ledgers: Ledgers, batches: list[Batch]) -> None:
@@ -747,6 +751,11 @@ def _fixed(column: NDArray[Scalar]) -> NDArray[Scalar]:
     """A column that nobody can change any more: what was posted stays as it was."""
     column.flags.writeable = False
     return column
+
+
+def _cells(column: Floats) -> memoryview[float]:
+    """The very numbers of a column, one by one as Python floats: three times as quick as through numpy."""
+    return column.data.cast("B").cast("d")
 
 
 def _column(column: NDArray[Scalar], shape: tuple[int, ...]) -> NDArray[Scalar]:
