@@ -127,6 +127,7 @@ _SETTLED: Ledgers = (int(Ledger.SETTLED),)
 CODE = {purpose.name: code for code, purpose in enumerate(PURPOSES)}
 _IS_CASH = tuple(purpose.line != "non_cash" for purpose in PURPOSES)
 _PAYMENTS = {name: code for name, code in CODE.items() if _IS_CASH[code]}
+_USD = operator.itemgetter(2)  # of a row
 _REDUCTIONS = frozenset(
     CODE[name]
     for name in (
@@ -294,10 +295,9 @@ class Journal:
     def name_of(self, account: int) -> str:
         """The name of an account given by id."""
         account = self.id_of(account)
-        for group, (first, count) in self._blocks.items():
-            if first <= account < first + count:
-                return f"{group}/{account - first}"
-        return self._single[account]
+        if account in self._single:
+            return self._single[account]
+        return next(f"{group}/{account - first}" for group, (first, n) in self._blocks.items() if account < first + n)
 
     # ---- postings
 
@@ -766,7 +766,7 @@ def _triples(batches: Iterable[Batch]) -> Iterator[tuple[int, int, float]]:
     """The batches' rows, zeros left out."""
     for batch in batches:
         rows = zip(batch.payer.tolist(), batch.payee.tolist(), batch.amount.tolist(), strict=True)
-        yield from (row for row in rows if row[2])
+        yield from filter(_USD, rows)
 
 
 def _bincount(ids: NDArray[np.integer], amounts: Floats, size: int) -> Floats:
@@ -783,12 +783,21 @@ def in_and_out(batches: Sequence[Batch], size: int) -> tuple[Floats, Floats]:
     """Amounts in and out by account id, all batches added up in one pass over the accounts."""
     if not batches:
         return np.zeros(size), np.zeros(size)
-    if len(batches) == 1:
-        _, _, payer, payee, amount = batches[0]
-    else:
-        amount = np.concatenate([batch.amount for batch in batches])
-        payee, payer = (np.concatenate([ids_of(batch, side) for batch in batches]) for side in _SIDES)
+    amount = _joined([batch.amount for batch in batches])
+    payee, payer = (_joined([ids_of(batch, side) for batch in batches]) for side in _SIDES)
     return _bincount(payee, amount, size), _bincount(payer, amount, size)
+
+
+def sums_of_side(batches: Sequence[Batch], side: Side, size: int) -> Floats:
+    """Amounts by account id on one side of some batches: in where it is the payee, out where the payer."""
+    if not batches:
+        return np.zeros(size)
+    ids, amount = _joined([ids_of(batch, side) for batch in batches]), _joined([batch.amount for batch in batches])
+    return _bincount(ids, amount, size)
+
+
+def _joined(columns: list[NDArray[Scalar]]) -> NDArray[Scalar]:
+    return columns[0] if len(columns) == 1 else np.concatenate(columns)
 
 
 def _rolled_forward(books: Books, size: int) -> Rolled:
