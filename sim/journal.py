@@ -850,11 +850,23 @@ def _by_group(batch: Batch, groups: _Groups) -> Batch:
     count = len(groups.first)
     cells = count**2
     if len(batch.amount) <= count or cells > _MOST_CELLS:
-        return batch._replace(payer=groups.first_of[batch.payer], payee=groups.first_of[batch.payee])
-    sums = _bincount(groups.of.take(batch.payer) * count + groups.of.take(batch.payee), batch.amount, cells)
-    kept = np.flatnonzero(sums != 0.0)  # much faster on flags than on numbers
+        first_payer, first_payee = groups.first_of.take(batch.payer), groups.first_of.take(batch.payee)
+        return Batch(batch.ledger, batch.purpose, first_payer, first_payee, batch.amount)
+    cell = _group_of(batch.payer, groups) * count + _group_of(batch.payee, groups)
+    if len(cell) > 1:
+        sums = _bincount(cell, batch.amount, cells)
+        kept = np.flatnonzero(sums != 0.0)  # much faster on flags than on numbers
+        amount = sums[kept]
+    else:  # a population and one account
+        kept, amount = cell, batch.amount.sum(keepdims=True)
     payer, payee = np.divmod(kept, count)
-    return batch._replace(payer=groups.first[payer], payee=groups.first[payee], amount=sums[kept])
+    return Batch(batch.ledger, batch.purpose, groups.first[payer], groups.first[payee], amount)
+
+
+def _group_of(ids: NDArray[np.int32], groups: _Groups) -> NDArray[np.int64]:
+    """The group of each account, or the one of all: a population's ids are a block, so that least and largest tell."""
+    ends = groups.of.take([ids.min(), ids.max()])
+    return ends[:1] if ends[0] == ends[1] else groups.of.take(ids)
 
 
 def _frame(quarter: int, batch: Batch, names: NDArray[np.object_]) -> pd.DataFrame:
