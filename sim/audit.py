@@ -9,9 +9,8 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import chain
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
@@ -54,8 +53,7 @@ class IdentityError(ArithmeticError):
     """An accounting identity does not hold: the run's numbers cannot be trusted."""
 
 
-@dataclass(frozen=True, slots=True)
-class IdentityResidual:
+class IdentityResidual(NamedTuple):
     """How far one identity is from holding in a quarter: worst residual, gate, where it is; both in the unit."""
 
     quarter: int
