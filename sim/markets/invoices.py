@@ -40,7 +40,7 @@ def settle_usage(market: Market, usage: Usage) -> None:
     """Buyers receive their customers' money and pay every invoice of the quarter; hosts and clouds pass on shares."""
     _fund_buyers(market, usage)
     lines = _lines(market, usage)
-    buyers = market.enterprise_accounts[usage.enterprise]
+    buyers = market.enterprise_accounts.take(usage.enterprise)
     market.journal.settle_all((line.purpose, buyers.take(line.rows), line.payee, line.amount) for line in lines)
     earned = {x.purpose: _by_lab(market, usage.lab.take(x.rows), x.amount) for x in lines if x.purpose in EARNED}
     for purpose in SOLD_DIRECTLY:
@@ -89,7 +89,7 @@ def _lines(market: Market, usage: Usage) -> list[_Line]:
 def _resold(market: Market, usage: Usage) -> Floats:
     """The part of API sales that goes through clouds, USD."""
     share = market.lab_column("cloud_share") * market.parameters.switches.cloud_resale
-    return np.where(usage.mode == API, usage.first_party * share[usage.lab], 0.0)
+    return np.where(usage.mode == API, usage.first_party * share.take(usage.lab), 0.0)
 
 
 def _fund_buyers(market: Market, usage: Usage) -> None:
@@ -100,7 +100,7 @@ def _fund_buyers(market: Market, usage: Usage) -> None:
 
 def _note_serving(market: Market, usage: Usage) -> None:
     """What each lab's first-party tokens cost it to serve."""
-    cost = usage.own_tokens * market.catalogue.serving[usage.model]
+    cost = usage.own_tokens * market.catalogue.serving.take(usage.model)
     by_lab = _by_lab(market, usage.lab, cost)
     for lab, amount in zip(market.roster, by_lab.tolist(), strict=False):
         lab.accounts.cost["serving"] = amount
@@ -197,7 +197,7 @@ def _application_bill(market: Market, lab: Lab, others: float) -> float:
     p, a = market.parameters.applications, lab.accounts
     if not market.parameters.switches.applications:
         return 0.0
-    kept_up = capital_behind(lab.parameters.seat_presence, p.elasticity) * lab.backed
+    kept_up = capital_behind(lab.parameters.seat_presence, p.elasticity) if lab.backed else 0.0
     upkeep = p.depreciation * kept_up * p.reference * market.trends.wage * DT
     means = float(market.journal.cash[lab.account]) + market.transfer_cap(lab) * DT
     return application_spending(a.total_revenue - a.cost.get("serving", 0.0), p.part, upkeep, means - others)
@@ -216,7 +216,7 @@ def buy_from_holders(market: Market, lab: Lab, cash: float) -> None:
     if not sellers:
         return
     parts = tied_parts([stakes[investor.id] for investor in sellers], market.parameters.capital.tied_compute)
-    for investor, part in zip(sellers, parts.tolist(), strict=True):
+    for investor, part in zip(sellers, parts, strict=True):
         investor.sell_compute(part * cash)
         investor.tied[lab.id] = part * cash
 
