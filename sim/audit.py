@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from typing import TypeVar
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import chain
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
@@ -32,28 +32,28 @@ from sim.journal import (
     by_pair,
     ids_of,
     in_and_out,
+    sums_of_side,
 )
 
 Key = TypeVar("Key")
 _INVOICED = frozenset(code for code, purpose in enumerate(PURPOSES) if purpose.invoiced)
 _PROCEEDS = ("distribution", "licence_fee", "purchase")
 # What may enter and leave an investor's account: anything else breaks its roll-forward.
-_FUND_IN = tuple(
+_FUND_IN = frozenset(
     CODE[name]
     for name in (
         *("opening_balance", "capital_call", "co_investment", "distribution", "licence_fee", "purchase"),
         *("revenue_share", "interest", "debt_repayment", "estate", "compute_margin"),
     )
 )
-_FUND_OUT = tuple(CODE[name] for name in ("equity", "credit_redemption", "fund_distribution"))
+_FUND_OUT = frozenset(CODE[name] for name in ("equity", "credit_redemption", "fund_distribution"))
 
 
 class IdentityError(ArithmeticError):
     """An accounting identity does not hold: the run's numbers cannot be trusted."""
 
 
-@dataclass(frozen=True, slots=True)
-class IdentityResidual:
+class IdentityResidual(NamedTuple):
     """How far one identity is from holding in a quarter: worst residual, gate, where it is; both in the unit."""
 
     quarter: int
@@ -138,7 +138,7 @@ class _Audit:
         return by_pair(batch for ledger, purpose in posted for batch in self._batches[ledger, CODE[purpose]])
 
     def residuals(self) -> list[IdentityResidual]:
-        items = _open_items(self.books.batches)
+        items, used = _open_items(self.books.batches), self.sums((Ledger.CREDIT, "compute_credit_used"))
         return [
             self._result("total cash is constant", abs(self.live.cash.sum() - self.books.opening.cash.sum()), "all"),
             self._worst("cash closing = opening + in - out", np.abs(self.live.cash - self.rolled.cash)),
@@ -148,8 +148,8 @@ class _Audit:
             self._worst_pair("debt paid in cash falls as much", self._unmatched_debt_payments()),
             self._worst_pair("credit roll-forward", _gaps(self.live.credit, self.rolled.credit)),
             self._worst_of("credits are assets", _gaps(self.live.credit_assets, self.rolled.credit_assets)),
-            self._worst_of("credits used are paid by their issuer", self._unpaid_credits()),
-            self._worst_of("credits used settle the holder's bills", self._unsettled_credits()),
+            self._worst_of("credits used are paid by their issuer", self._unpaid_credits(used)),
+            self._worst_of("credits used settle the holder's bills", self._unsettled_credits(used)),
             self._worst_of("debt assumed = debt transferred", self._debt_moved()),
             self._worst_of("credits received = credits transferred", self._credits_moved()),
             self._worst("nothing moves at a closed account", self._late_turnover()),
@@ -161,9 +161,9 @@ class _Audit:
 
     def _largest_stock(self) -> float:
         opening, closing = self.books.opening, self.live
-        stocks = [0.0, *(abs(x) for part in (opening, closing) for p in (part.debt, part.credit) for x in p.values())]
+        stocks = [map(abs, p.values()) for part in (opening, closing) for p in (part.debt, part.credit)]
         cash = [float(np.abs(part.cash).max(initial=0.0)) for part in (opening, closing)]
-        return max(*stocks, *cash)
+        return max(0.0, *chain(*stocks), *cash)
 
     def _overdrafts(self) -> Floats:
         """Overdraft by account; the rest of the world is the source of money and may owe it."""
@@ -182,17 +182,14 @@ class _Audit:
                 gaps[pair] = gaps.get(pair, 0.0) + gap
         return gaps
 
-    def _unpaid_credits(self) -> dict[int, float]:
+    def _unpaid_credits(self, used: Pairs) -> dict[int, float]:
         """Credits used against the cash their issuers paid for them, by issuer."""
         paid = self.sums((Ledger.CASH, "credit_redemption"))
-        return _gaps(by_owner(self._credits_used(), 0), by_owner(paid, 0))
+        return _gaps(by_owner(used, 0), by_owner(paid, 0))
 
-    def _unsettled_credits(self) -> dict[int, float]:
+    def _unsettled_credits(self, used: Pairs) -> dict[int, float]:
         """Credits used against the invoices they settled, by holder."""
-        return _gaps(by_owner(self._credits_used(), 1), by_owner(by_pair(self.books.of(Ledger.SETTLED)), 0))
-
-    def _credits_used(self) -> Pairs:
-        return self.sums((Ledger.CREDIT, "compute_credit_used"))
+        return _gaps(by_owner(used, 1), by_owner(by_pair(self.books.of(Ledger.SETTLED)), 0))
 
     def _late_turnover(self) -> Floats:
         """USD posted in any ledger at a closed account after it was closed."""
@@ -253,7 +250,7 @@ class _Audit:
         return self._result(name, gaps[account], self.name_of(account))
 
     def _worst_of(self, name: str, gaps: dict[int, float]) -> IdentityResidual:
-        return self._worst_pair(name, {(account, account): gap for account, gap in gaps.items()})
+        return self._result(name, *_largest(gaps, self.name_of))
 
     def _worst_pair(self, name: str, gaps: Pairs) -> IdentityResidual:
         return self._result(name, *_largest(gaps, self.pair_name))
@@ -316,10 +313,9 @@ class _EquityAudit:
     def _fund_gaps(self) -> dict[str, float]:
         """Opening cash + what a fund may receive - what it may pay, against its closing cash, by investor."""
         accounts = np.array(list(self.register.investors.values()), dtype=np.int32)
-        cash = [b for b in self.books.batches if b.ledger == Ledger.CASH]
-        inflow, _ = in_and_out([b for b in cash if b.purpose in _FUND_IN], self.audit.size)
-        _, outflow = in_and_out([b for b in cash if b.purpose in _FUND_OUT], self.audit.size)
-        expected = inflow - outflow
+        cash, size = self.books.of(Ledger.CASH), self.audit.size
+        inflow = sums_of_side([b for b in cash if b.purpose in _FUND_IN], "payee", size)
+        expected = inflow - sums_of_side([b for b in cash if b.purpose in _FUND_OUT], "payer", size)
         expected[: len(self.books.opening.cash)] += self.books.opening.cash
         gaps = np.abs(expected - self.audit.live.cash)[accounts]
         return dict(zip(self.register.investors, gaps.tolist(), strict=True))
@@ -335,32 +331,36 @@ class _EquityAudit:
 # ---- gaps
 
 
-def _open_items(batches: Iterable[Batch]) -> list[tuple[Batch, int]]:
+def _open_items(batches: Sequence[Batch]) -> list[tuple[Batch, int]]:
     """Invoices (counted +1) and what settled them (-1): payments, debts, credits used.
 
     Rows that stand on both sides, as `settle` posts them, cancel out: they are the same columns, not equal ones.
     """
     items: dict[tuple[int, ...], tuple[Batch, int]] = {}
-    batches = [b for b in batches if b.ledger != Ledger.CREDIT]
-    invoiced = _INVOICED | {b.purpose for b in batches if b.ledger == Ledger.BILLED}
-    for batch in (b for b in batches if b.purpose in invoiced):
-        rows = batch.purpose, id(batch.payer), id(batch.payee), id(batch.amount)
-        before = items[rows][1] if rows in items else 0
-        items[rows] = batch, before + (1 if batch.ledger == Ledger.BILLED else -1)
+    billed, credit = int(Ledger.BILLED), int(Ledger.CREDIT)
+    invoiced = _INVOICED | {b.purpose for b in batches if b.ledger == billed}
+    for batch in batches:
+        if batch.purpose in invoiced and batch.ledger != credit:
+            rows = batch.purpose, id(batch.payer), id(batch.payee), id(batch.amount)
+            before = items[rows][1] if rows in items else 0
+            items[rows] = batch, before + (1 if batch.ledger == billed else -1)
     return [(batch, count) for batch, count in items.values() if count]
 
 
 def _gaps(one: dict[Key, float], other: dict[Key, float]) -> dict[Key, float]:
     """How far two sums by key are apart; a key that one of them lacks counts as 0."""
-    return {key: abs(one.get(key, 0.0) - other.get(key, 0.0)) for key in {**one, **other}}
+    gaps = {key: abs(amount - other.get(key, 0.0)) for key, amount in one.items()}
+    gaps.update({key: abs(amount) for key, amount in other.items() if key not in gaps})
+    return gaps
 
 
 def _largest(gaps: Mapping[Key, float], name_of: Callable[[Key], str]) -> tuple[float, str]:
     """The largest gap, a NaN before any other, and the name of where it is; nothing and 'all' without gaps."""
     if not gaps:
         return 0.0, "all"
-    lost = [key for key, gap in gaps.items() if math.isnan(gap)]
-    key = lost[0] if lost else max(gaps, key=gaps.__getitem__)
+    key = max(gaps, key=gaps.__getitem__)
+    if math.isnan(sum(gaps.values())):  # of no gap below 0: one of them is not a number
+        key = next((key for key, gap in gaps.items() if math.isnan(gap)), key)
     return gaps[key], name_of(key)
 
 
@@ -379,9 +379,9 @@ def _surplus(table: CapTable) -> float:
 
 def _table_gaps(live: Mapping[str, CapTable], rolled: Mapping[str, CapTable]) -> dict[str, float]:
     """Largest gap between two tables of a lab, as a part of its shares; labs whose tables agree are left out."""
-    gaps = {}
+    gaps, none = {}, CapTable()
     for lab in {**live, **rolled}:
-        one, other = live.get(lab, CapTable()), rolled.get(lab, CapTable())
+        one, other = live.get(lab, none), rolled.get(lab, none)
         if one != other:
             whole = max(one.outstanding, other.outstanding)
             total = abs(one.outstanding - other.outstanding)

@@ -82,7 +82,7 @@ class Investor(Actor):
     @property
     def sells_compute(self) -> bool:
         """Whether labs that it holds buy compute of it."""
-        return self.has_compute and self.model.parameters.switches.compute_for_equity
+        return self.parameters.pays_in_compute > 0.0 and self.model.parameters.switches.compute_for_equity
 
     @property
     def margin(self) -> float:
@@ -104,7 +104,8 @@ class Investor(Actor):
             return
         market, promised = self.model, min(amount, self.uncalled)
         market.journal.pay("capital_call", market.rest_of_world, self.account, promised)
-        market.journal.pay("co_investment", market.rest_of_world, self.account, amount - promised)
+        if promised < amount:
+            market.journal.pay("co_investment", market.rest_of_world, self.account, amount - promised)
         self.called += promised
         self.uncalled -= promised
         self.co_invested += amount - promised

@@ -1,6 +1,7 @@
 """Dilution, the estate of a failed lab, runway and the date on which cash ends."""
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -11,13 +12,14 @@ FloatArray = NDArray[np.float64]
 WHOLE = 1.0 + 1e-9  # parts of a whole may sum to this much: rounding
 
 
-def tied_parts(stakes: ArrayLike, per_stake: float) -> FloatArray:
+def tied_parts(stakes: Sequence[float], per_stake: float) -> list[float]:
     """Parts (0-1) of a lab's compute bought from holders that sell compute: ``per_stake`` x stake, in all at most 1.
 
     ``stakes`` (0-1) one per seller. Where more than everything is promised, the sellers share it by stake.
     """
-    wanted = per_stake * np.asarray(stakes, dtype=np.float64)
-    return np.asarray(wanted / max(1.0, math.fsum(wanted.tolist())))
+    wanted = [per_stake * stake for stake in stakes]
+    whole = max(1.0, math.fsum(wanted))
+    return [part / whole for part in wanted]
 
 
 def dilute(stakes: ArrayLike, sold_fraction: ArrayLike) -> FloatArray:

@@ -40,9 +40,9 @@ def settle_usage(market: Market, usage: Usage) -> None:
     """Buyers receive their customers' money and pay every invoice of the quarter; hosts and clouds pass on shares."""
     _fund_buyers(market, usage)
     lines = _lines(market, usage)
-    buyers = market.enterprise_accounts[usage.enterprise]
-    market.journal.settle_all((line.purpose, buyers[line.rows], line.payee, line.amount) for line in lines)
-    earned = {line.purpose: _by_lab(market, line.lab, line.amount) for line in lines if line.purpose in EARNED}
+    buyers = market.enterprise_accounts.take(usage.enterprise)
+    market.journal.settle_all((line.purpose, buyers.take(line.rows), line.payee, line.amount) for line in lines)
+    earned = {x.purpose: _by_lab(market, usage.lab.take(x.rows), x.amount) for x in lines if x.purpose in EARNED}
     for purpose in SOLD_DIRECTLY:
         _book(market, purpose, earned[purpose])
     hosting, switches = market.parameters.hosting, market.parameters.switches
@@ -54,11 +54,10 @@ def settle_usage(market: Market, usage: Usage) -> None:
 
 
 class _Line(NamedTuple):
-    """One line of the buyers' invoices: rows of the usage that owe it, their model's lab, who is paid, USD of each."""
+    """One line of the buyers' invoices: rows of the usage that owe it, who is paid, USD of each."""
 
     purpose: str
     rows: Ints
-    lab: Ints
     payee: NDArray[np.int32] | int
     amount: Floats
 
@@ -81,16 +80,16 @@ def _lines(market: Market, usage: Usage) -> list[_Line]:
     lines = []
     for purpose, amount in amounts.items():
         rows = np.flatnonzero(amount > 0.0)
-        seller = usage.lab[rows]
-        payee = market.lab_accounts[seller] if purpose in SOLD_DIRECTLY else market.account_of[SUPPLIER_OF[purpose]]
-        lines.append(_Line(purpose, rows, seller, payee, amount[rows]))
+        supplier = SUPPLIER_OF.get(purpose)
+        payee = market.account_of[supplier] if supplier else market.lab_accounts.take(usage.lab.take(rows))
+        lines.append(_Line(purpose, rows, payee, amount.take(rows)))
     return lines
 
 
 def _resold(market: Market, usage: Usage) -> Floats:
     """The part of API sales that goes through clouds, USD."""
     share = market.lab_column("cloud_share") * market.parameters.switches.cloud_resale
-    return np.where(usage.mode == API, usage.first_party * share[usage.lab], 0.0)
+    return np.where(usage.mode == API, usage.first_party * share.take(usage.lab), 0.0)
 
 
 def _fund_buyers(market: Market, usage: Usage) -> None:
@@ -101,7 +100,7 @@ def _fund_buyers(market: Market, usage: Usage) -> None:
 
 def _note_serving(market: Market, usage: Usage) -> None:
     """What each lab's first-party tokens cost it to serve."""
-    cost = usage.own_tokens * market.catalogue.serving[usage.model]
+    cost = usage.own_tokens * market.catalogue.serving.take(usage.model)
     by_lab = _by_lab(market, usage.lab, cost)
     for lab, amount in zip(market.roster, by_lab.tolist(), strict=False):
         lab.accounts.cost["serving"] = amount
@@ -171,22 +170,22 @@ def settle_lab(market: Market, lab: Lab) -> None:
 
 def lab_invoices(market: Market, lab: Lab) -> list[tuple[str, int, float]]:
     """What a lab is billed this quarter as (purpose, payee, USD), applications last."""
-    p, accounts = market.parameters, lab.accounts
+    p, revenue = market.parameters, lab.accounts.total_revenue
     cloud, staff = market.account_of["cloud"], market.account_of["staff"]
     invoices = [
-        ("serving", cloud, accounts.cost.get("serving", 0.0)),
+        ("serving", cloud, lab.accounts.cost.get("serving", 0.0)),
         ("staff", staff, lab.staff_spending * DT * p.switches.training),
         ("training", cloud, lab.research_compute() * p.switches.training),
-        ("sales", staff, p.costs.sales_share * accounts.total_revenue),
+        ("sales", staff, p.costs.sales_share * revenue),
     ]
     rate = p.costs.interest_rate * DT
     invoices += [("interest", creditor, rate * owed) for creditor, owed in market.journal.claims(lab.account).items()]
     if p.switches.revenue_shares:
         invoices += [
-            ("revenue_share", market.investor[name].account, rate * accounts.total_revenue)
+            ("revenue_share", market.investor[name].account, rate * revenue)
             for name, rate in sorted(lab.claims.items())
         ]
-    invoices.append(("applications", staff, _application_bill(market, lab, sum(bill for _, _, bill in invoices))))
+    invoices.append(("applications", staff, _application_bill(market, lab, sum([bill for _, _, bill in invoices]))))
     return [invoice for invoice in invoices if invoice[2] > 0.0]
 
 
@@ -198,7 +197,7 @@ def _application_bill(market: Market, lab: Lab, others: float) -> float:
     p, a = market.parameters.applications, lab.accounts
     if not market.parameters.switches.applications:
         return 0.0
-    kept_up = capital_behind(lab.parameters.seat_presence, p.elasticity) * lab.backed
+    kept_up = capital_behind(lab.parameters.seat_presence, p.elasticity) if lab.backed else 0.0
     upkeep = p.depreciation * kept_up * p.reference * market.trends.wage * DT
     means = float(market.journal.cash[lab.account]) + market.transfer_cap(lab) * DT
     return application_spending(a.total_revenue - a.cost.get("serving", 0.0), p.part, upkeep, means - others)
@@ -211,13 +210,13 @@ def buy_from_holders(market: Market, lab: Lab, cash: float) -> None:
     """
     if cash <= 0.0:
         return
-    stakes = lab.stakes
-    holders = {name: market.investor[name] for name in sorted(stakes) if name in market.investor}
-    sellers = {name: investor for name, investor in holders.items() if investor.sells_compute and name != lab.owner}
+    stakes, owner = lab.stakes, lab.owner
+    others = [market.investor[name] for name in stakes if name in market.investor and name != owner]
+    sellers = [investor for investor in others if investor.sells_compute]
     if not sellers:
         return
-    parts = tied_parts([stakes[name] for name in sellers], market.parameters.capital.tied_compute)
-    for investor, part in zip(sellers.values(), parts.tolist(), strict=True):
+    parts = tied_parts([stakes[investor.id] for investor in sellers], market.parameters.capital.tied_compute)
+    for investor, part in zip(sellers, parts, strict=True):
         investor.sell_compute(part * cash)
         investor.tied[lab.id] = part * cash
 

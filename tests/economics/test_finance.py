@@ -25,7 +25,7 @@ def test_compute_is_bought_from_holders_by_stake() -> None:
     """Up to all of it. Kills: equal parts, more than everything, a tie without a stake."""
     np.testing.assert_allclose(tied_parts([0.1, 0.2, 0.0], 2.0), [0.2, 0.4, 0.0], rtol=1e-14)
     np.testing.assert_allclose(tied_parts([0.1, 0.3], 5.0), [0.25, 0.75], rtol=1e-14)
-    assert tied_parts([0.4], 0.0).tolist() == [0.0]
+    assert tied_parts([0.4], 0.0) == [0.0]
 
 
 @pytest.mark.parametrize("sold", [-0.1, 1.0, math.nan])
