@@ -59,7 +59,7 @@ class Streams:
             key = self._register(name)
         if quarter < 0:
             raise ValueError(f"stream {name!r}: quarter must be >= 0, not {quarter}")
-        words = np.array([*self._entropy, key, quarter], np.uint32)  # quicker than spawn_key=(key, quarter), and the same
+        words = np.array([*self._entropy, key, quarter], np.uint32)  # = spawn_key (key, quarter), but quicker
         return np.random.Generator(np.random.PCG64DXSM(np.random.SeedSequence(words)))
 
     def block(self, name: str, quarter: int, size: Size, dtype: UniformType = np.float32) -> NDArray[np.floating]:

@@ -347,7 +347,7 @@ class Lab(mesa.Agent):
         """Own research drift, OOM a year, of its heads at work; of all it can pay at once where nobody moves."""
         t, s = self.model.parameters.technology, self.model.parameters.switches
         staff = self.heads * (1.0 - self.vacant) if s.staff_moves else self.staff_spending / self.model.trends.wage
-        return float(research_drift(t.research_rate, staff, self.model.trends.research_reference, t.research_concavity))
+        return research_drift(t.research_rate, staff, self.model.trends.research_reference, t.research_concavity)
 
     # ---- planning: affordability first
 
@@ -473,7 +473,7 @@ class Lab(mesa.Agent):
     def _hardware_oom(self, compute: float) -> float:
         """Training compute, USD of the reference day, as OOM above the reference run."""
         reference = self.model.parameters.technology.training_cost_initial
-        return float(effective_compute_oom(max(compute, 1.0), 1.0, reference))
+        return effective_compute_oom(max(compute, 1.0), 1.0, reference)
 
     def _capability(self, oom: float, tier: Tier, luck: float) -> float:
         """Capability of a run of this compute today; a small model is a distilled flagship."""
@@ -481,20 +481,14 @@ class Lab(mesa.Agent):
         noisy = s.run_noise and self.last_release  # what it enters with is known
         noise = luck * t.run_noise if noisy else 0.0
         share = t.distillation if s.distillation else 0.0
-        whole = float(capability(oom, self.knowledge, self.model.teacher, share, noise))
+        whole = capability(oom, self.knowledge, self.model.teacher, share, noise)
         return whole - (t.small_lag if tier == "small" else 0.0)
 
     def serving_cost_of(self, compute_oom: float, tier: Tier) -> float:
         """USD per Mtok today for a model of this training compute."""
         t = self.model.parameters.technology
-        whole = float(
-            serving_cost(
-                t.serving_cost_initial,
-                compute_oom,
-                self.model.trends.serving,
-                self.parameters.serving_efficiency,
-            )
-        )
+        efficiency = self.parameters.serving_efficiency
+        whole = serving_cost(t.serving_cost_initial, compute_oom, self.model.trends.serving, efficiency)
         whole *= self.model.parameters.regions[self.parameters.region].compute_cost
         return whole * (t.small_serving_ratio if tier == "small" else 1.0)
 

@@ -176,11 +176,10 @@ def choose_strategy(market: Market, lab: Lab) -> Choice:
     if not market.parameters.switches.strategy_choice:
         return Choice(lab.strategy, (), 0.0, 1.0)
     seen = tuple(positions(market, lab))
-    values = np.array([x.value for x in seen])
-    inertia = s.inertia * float(np.abs(values[np.isfinite(values)]).max(initial=0.0))
+    inertia = s.inertia * max([abs(x.value) for x in seen if x.value > -math.inf], default=0.0)
     stop = -math.inf if lab.backed else 0.0  # nothing earned, nothing spent: the cash is there either way
-    options = np.append(values - inertia * np.array([x.strategy != lab.strategy for x in seen]), stop)
-    if not np.isfinite(options).any():
+    options = [*(x.value - inertia * (x.strategy != lab.strategy) for x in seen), stop]
+    if max(options) == -math.inf:
         return Choice(lab.strategy, seen, inertia, 1.0)
     chances = choice_chances(options, s.intensity)
     drawn = drawn_from(np.cumsum(chances), lab.fortune("strategy"))
