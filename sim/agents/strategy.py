@@ -95,7 +95,7 @@ def selling(market: Market, lab: Lab, strategy: Strategy, gap: float) -> float:
     """Gross profit, USD a year, on its tiers under their licences; a services lab sells support on open weights."""
     p, rate, total = market.parameters, lab.services_rate_as(strategy), 0.0
     gap -= edge_of(market, lab) if strategy == "specialist" else 0.0
-    for tier, licence in sorted(lab.stance.items()):
+    for tier, licence in lab.stance.items():
         behind = gap + (p.technology.small_lag if tier == "small" else 0.0)
         total += market.outlook.earning(lab, tier, licence, behind, rate, p)
     return total
@@ -182,7 +182,7 @@ def choose_strategy(market: Market, lab: Lab) -> Choice:
     if max(options) == -math.inf:
         return Choice(lab.strategy, seen, inertia, 1.0)
     chances = choice_chances(options, s.intensity)
-    drawn = drawn_from(np.cumsum(chances), lab.fortune("strategy"))
+    drawn = drawn_from(chances.cumsum(), lab.fortune("strategy"))
     return Choice((*STRATEGIES, STOP)[drawn], seen, inertia, float(chances[drawn]))
 
 

@@ -68,7 +68,7 @@ def choice_chances(values: Sequence[float], intensity: float) -> FloatArray:
 def drawn_from(edges: ArrayLike, luck: float) -> int:
     """Position of the option that a uniform draw (0-1) falls on, by inverse CDF; ``edges``: cumulated chances."""
     reached = np.asarray(edges)
-    return min(int(np.searchsorted(reached, luck, side="right")), reached.size - 1)
+    return min(int(reached.searchsorted(luck, side="right")), reached.size - 1)
 
 
 def giving_up_hazard(run_share: float, cover: float, per_year: float, lost_race: float, safe_cover: float) -> float:
