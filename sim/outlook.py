@@ -94,6 +94,12 @@ class Outlook:
         """Attraction of what others than a lab have on sale, by its position and tier."""
         return np.asarray(np.maximum(0.0, self.pull.sum(axis=1) - self.own_pull.sum(axis=2)))
 
+    @cached_property
+    def first_party(self) -> list[float]:
+        """Gross profit on first-party sales by lab position, USD a year."""
+        labs = len(self.own_margin)
+        return [float(earned) for earned in self.own_margin.reshape(labs, -1).sum(axis=1)]
+
     def gap(self, lab: Lab) -> float:
         """OOM between the best served model and the lab's best; infinite for a lab that serves nothing."""
         return self.best - lab.best_capability if lab.models else math.inf
@@ -147,7 +153,7 @@ class Outlook:
         """Gross profit on models as of the last quarter, USD a year: first-party sales, hosts' shares, services."""
         revenue = lab.accounts.revenue
         lines = revenue.get("hosted_revenue_share", 0.0) + revenue.get("services", 0.0)
-        return max(0.0, float(self.own_margin[lab.position].sum()) + QUARTERS_PER_YEAR * lines)
+        return max(0.0, self.first_party[lab.position] + QUARTERS_PER_YEAR * lines)
 
     def pull_of(self, lab: Lab, is_open: bool, gap: float, parameters: Parameters) -> float:
         """Attraction of a model of the lab this far behind the best, sold closed or as open weights."""

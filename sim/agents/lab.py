@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Literal
 
 import mesa
 import numpy as np
-from numpy.typing import NDArray
 
 from sim.agents.bases import continued
 from sim.economics.applications import capital_behind, presence_of
@@ -159,8 +158,8 @@ class Lab(mesa.Agent):
         self.founded = parameters.entry == UNKNOWN_DATE  # in the run, not in the scenario
         self.last_ask = self.entry - NEVER
         self.round_failed = False
-        self._fortunes: dict[str, NDArray[np.floating]] = {}
-        self._shocks: dict[str, NDArray[np.float64]] = {}
+        self._fortunes: dict[str, list[float]] = {}
+        self._shocks: dict[str, list[float]] = {}
         self.last_demand = 1.0  # bids for its last round over the ask
         self.distressed = 0  # quarters in a row
         self.unsold = 0  # quarters on offer without a buyer since its last money
@@ -173,15 +172,15 @@ class Lab(mesa.Agent):
         """The lab's uniform draw (0-1) of this quarter for a purpose; one stream holds those of all quarters."""
         if purpose not in self._fortunes:
             quarters, stream = self.model.length, f"lab/{self.id}/{purpose}"
-            self._fortunes[purpose] = self.model.streams.block(stream, 0, quarters, np.float64)
-        return float(self._fortunes[purpose][self.model.quarter - self.model.first_quarter])
+            self._fortunes[purpose] = self.model.streams.block(stream, 0, quarters, np.float64).tolist()
+        return self._fortunes[purpose][self.model.quarter - self.model.first_quarter]
 
     def shock(self, purpose: str) -> float:
         """The lab's standard normal draw of this quarter for a purpose, likewise."""
         if purpose not in self._shocks:
             quarters, stream = self.model.length, f"lab/{self.id}/{purpose}"
-            self._shocks[purpose] = self.model.streams.normal(stream, 0, quarters)
-        return float(self._shocks[purpose][self.model.quarter - self.model.first_quarter])
+            self._shocks[purpose] = self.model.streams.normal(stream, 0, quarters).tolist()
+        return self._shocks[purpose][self.model.quarter - self.model.first_quarter]
 
     # ---- who it is
 
