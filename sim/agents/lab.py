@@ -212,7 +212,9 @@ class Lab(mesa.Agent):
     def _newest(self, tier: Tier) -> ReleasedModel | None:
         """The best of a tier that nothing supersedes: its own newest, or one that came with a lab taken over."""
         there = [m for m in self.models if m.tier == tier and not m.superseded]
-        return max(there, key=lambda m: (m.base_capability, m.id), default=None)
+        if len(there) < 2:  # as most often
+            return there[0] if there else None
+        return max(there, key=lambda m: (m.base_capability, m.id))
 
     @property
     def best_capability(self) -> float:

@@ -124,10 +124,9 @@ def knowledge_step(
     if dt < 0 or np.any(np.asarray(k_public) < 0) or np.any(np.asarray(k_leak) < 0):
         raise ValueError("dt, k_public and k_leak must not be negative")
     level, own, public, leaked, kp, kl = (
-        np.array(x, dtype=np.float64)
-        for x in np.broadcast_arrays(knowledge, own_drift, public_stock, best_leaked, k_public, k_leak)
+        np.asarray(x, dtype=np.float64) for x in (knowledge, own_drift, public_stock, best_leaked, k_public, k_leak)
     )
-    left = np.full(level.shape, float(dt))
+    left = np.asarray(float(dt))
     for _piece in range(3):
         speed = own + kp * np.maximum(0.0, public - level) + kl * np.maximum(0.0, leaked - level)
         rate = kp * _below(level, public, speed) + kl * _below(level, leaked, speed)
@@ -138,7 +137,7 @@ def knowledge_step(
         left = np.maximum(0.0, left - reach)
         if not left.any():
             break
-    return level
+    return np.asarray(level)
 
 
 def _below(level: FloatArray, source: FloatArray, speed: FloatArray) -> NDArray[np.bool_]:
