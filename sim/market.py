@@ -359,9 +359,9 @@ class Market(mesa.Model):
         return licence
 
     def _markup(self, lab: Lab, model: ReleasedModel) -> float:
-        before = [m for m in lab.models if m.tier == model.tier and m.is_open == model.is_open and m.price > 0.0]
-        if before:
-            return before[-1].price / before[-1].serving
+        for before in reversed(lab.models):
+            if before.tier == model.tier and before.is_open == model.is_open and before.price > 0.0:
+                return before.price / before.serving
         if model.is_open:
             return 1.0 + self.parameters.hosting.host_margin
         return self.parameters.pricing.initial_markup

@@ -85,20 +85,19 @@ class Outlook:
         )
 
     @cached_property
-    def rivals(self) -> Floats:
+    def rivals(self) -> list[list[list[float]]]:
         """Attraction of what others than a lab have on sale, by its position, tier and openness."""
-        return np.asarray(np.maximum(0.0, self.pull - self.own_pull))
+        return list(np.maximum(0.0, self.pull - self.own_pull).tolist())
 
     @cached_property
-    def rivals_of_tier(self) -> Floats:
+    def rivals_of_tier(self) -> list[list[float]]:
         """Attraction of what others than a lab have on sale, by its position and tier."""
-        return np.asarray(np.maximum(0.0, self.pull.sum(axis=1) - self.own_pull.sum(axis=2)))
+        return list(np.maximum(0.0, self.pull.sum(axis=1) - self.own_pull.sum(axis=2)).tolist())
 
     @cached_property
     def first_party(self) -> list[float]:
         """Gross profit on first-party sales by lab position, USD a year."""
-        labs = len(self.own_margin)
-        return [float(earned) for earned in self.own_margin.reshape(labs, -1).sum(axis=1)]
+        return list(self.own_margin.reshape(len(self.own_margin), -1).sum(axis=1).tolist())
 
     def gap(self, lab: Lab) -> float:
         """OOM between the best served model and the lab's best; infinite for a lab that serves nothing."""
@@ -164,12 +163,12 @@ class Outlook:
     def contest(self, lab: Lab, tier: Tier, is_open: bool, own: float) -> float:
         """Part (0-1) of what sellers of this tier and openness earn that a model of this pull would draw."""
         t, o = TIERS.index(tier), OPEN if is_open else CLOSED
-        return contest_share(own, float(self.rivals[lab.position, t, o]))
+        return contest_share(own, self.rivals[lab.position][t][o])
 
     def won_from_open(self, lab: Lab, tier: Tier, own: float, parameters: Parameters) -> float:
         """Gross profit, USD a year, of a closed model on what is now spent on running open weights of the tier."""
         t = TIERS.index(tier)
-        drawn = contest_share(own, float(self.rivals_of_tier[lab.position, t])) * float(self.running[t])
+        drawn = contest_share(own, self.rivals_of_tier[lab.position][t]) * float(self.running[t])
         return drawn * (1.0 - 1.0 / parameters.pricing.initial_markup)
 
     def earning(
@@ -221,9 +220,10 @@ def _reach(market: Market) -> Floats:
 def _in_house(market: Market) -> float:
     """Part (0-1) of open weights' tokens in production that run on buyers' own machines; 0 while there are none."""
     usage = market.usage
-    used = market.catalogue.is_open[usage.model] & usage.production
-    tokens = float(usage.tokens[used].sum())
-    return float(usage.tokens[used & self_run(usage.mode)].sum()) / tokens if tokens > 0.0 else 0.0
+    used = np.flatnonzero(market.catalogue.is_open[usage.model] & usage.production)
+    tokens = usage.tokens[used]
+    whole = float(tokens.sum())
+    return float(tokens[self_run(usage.mode[used])].sum()) / whole if whole > 0.0 else 0.0
 
 
 def _by_cell(market: Market, values: Floats) -> Floats:
@@ -257,10 +257,8 @@ def _margins(market: Market) -> Floats:
 def _sales(market: Market) -> Floats:
     """What buyers pay for each lab's models in production by type of work, USD a quarter: to it and to hosts."""
     usage, labs, kinds = market.usage, len(market.roster) + 1, len(WORKLOADS)
-    used = np.flatnonzero(usage.production)
-    paid = usage.first_party + usage.hosting + usage.services
-    cell = usage.lab * kinds + usage.kind
-    return np.bincount(cell[used], paid[used], labs * kinds).astype(np.float64).reshape(labs, kinds)
+    paid = (usage.first_party + usage.hosting + usage.services) * usage.production
+    return np.bincount(usage.lab * kinds + usage.kind, paid, labs * kinds).astype(np.float64).reshape(labs, kinds)
 
 
 def _running(market: Market) -> Floats:

@@ -39,7 +39,8 @@ def market_reach(
 
 def contest_share(own: float, rivals: float) -> float:
     """Expected part of a pool: own / (own + rivals), the Tullock (1980) contest; 0 where nobody pulls."""
-    return own / (own + rivals) if own + rivals > 0.0 else 0.0
+    whole = own + rivals
+    return own / whole if whole > 0.0 else 0.0
 
 
 def gap_at_run_share(gap: float, run_share_now: float, run_share: float, copied: float) -> float:
