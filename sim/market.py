@@ -297,7 +297,7 @@ class Market(mesa.Model):
             lab.knowledge = float(knowledge)
         if s.efficiency_diffusion:
             self._spread_methods(working)
-        flagships = sum(m.is_open and m.tier == "flagship" and not m.superseded for m in self._served())
+        flagships = sum([m.tier == "flagship" and not m.superseded and m.is_open for m in self._served()])
         self.frontier.publish(self.quarter, self.parameters, flagships, self.commons.pace)
 
     def _spread_methods(self, working: list[Lab]) -> None:

@@ -160,14 +160,8 @@ class Outlook:
         reach = float(self.reach[int(is_open), REGIONS.index(lab.parameters.region)])
         return float(attraction(gap, brand, weight, reach))
 
-    def contest(self, lab: Lab, tier: Tier, is_open: bool, own: float) -> float:
-        """Part (0-1) of what sellers of this tier and openness earn that a model of this pull would draw."""
-        t, o = TIERS.index(tier), OPEN if is_open else CLOSED
-        return contest_share(own, self.rivals[lab.position][t][o])
-
-    def won_from_open(self, lab: Lab, tier: Tier, own: float, parameters: Parameters) -> float:
-        """Gross profit, USD a year, of a closed model on what is now spent on running open weights of the tier."""
-        t = TIERS.index(tier)
+    def won_from_open(self, lab: Lab, t: int, own: float, parameters: Parameters) -> float:
+        """Gross profit, USD a year, of a closed model on what is now spent on running open weights of tier `t`."""
         drawn = contest_share(own, self.rivals_of_tier[lab.position][t]) * float(self.running[t])
         return drawn * (1.0 - 1.0 / parameters.pricing.initial_markup)
 
@@ -182,9 +176,9 @@ class Outlook:
         """
         t, own = TIERS.index(tier), self.pull_of(lab, licence != "closed", gap, parameters)
         if licence == "closed":
-            drawn = max(0.0, float(self.margin[t, CLOSED])) * self.contest(lab, tier, False, own)
-            return max(drawn, self.won_from_open(lab, tier, own, parameters))
-        share = self.contest(lab, tier, True, own)
+            share = contest_share(own, self.rivals[lab.position][t][CLOSED])
+            return max(share * max(0.0, float(self.margin[t, CLOSED])), self.won_from_open(lab, t, own, parameters))
+        share = contest_share(own, self.rivals[lab.position][t][OPEN])
         services = services_rate + parameters.hosting.host_revenue_share
         sold = max(0.0, float(self.margin[t, OPEN]))
         return share * (sold + parameters.switches.services * services * float(self.running[t]))
