@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from operator import attrgetter
 
 import mesa
 import numpy as np
@@ -186,7 +187,7 @@ class Market(mesa.Model):
             if lab.entry <= self.first_quarter:
                 self._enter(lab)
         self.first_frontier = max((m.base_capability for lab in self.roster for m in lab.models), default=0.0)
-        self._open_shop()
+        self._open_shop(self._served())
         install(self.population, self.catalogue, p, self.streams, self.first_quarter)
         self.going_price = first_going_prices(self.population, self.catalogue)
         self.peers = np.zeros((len(self.population.segments), len(self.roster) + 1))
@@ -295,14 +296,14 @@ class Market(mesa.Model):
         for lab, knowledge in zip(working, learned, strict=True):
             lab.knowledge = float(knowledge)
         if s.efficiency_diffusion:
-            self._spread_methods()
-        flagships = sum(m.is_open and m.tier == "flagship" and not m.superseded for m in self._served())
+            self._spread_methods(working)
+        flagships = sum([m.tier == "flagship" and not m.superseded and m.is_open for m in self._served()])
         self.frontier.publish(self.quarter, self.parameters, flagships, self.commons.pace)
 
-    def _spread_methods(self) -> None:
+    def _spread_methods(self, working: list[Lab]) -> None:
         """Every lab, at work or not yet, takes over training methods of the most efficient one at work."""
         level = np.array([lab.log_efficiency for lab in self.roster])
-        best = max((lab.log_efficiency for lab in self.active_labs), default=-np.inf)
+        best = max([level[lab.position] for lab in working], default=-np.inf)
         gained = diffused(level, best, self.parameters.technology.efficiency_diffusion, DT)
         for lab, gain in zip(self.roster, gained.tolist(), strict=True):
             lab.learned += gain
@@ -358,9 +359,9 @@ class Market(mesa.Model):
         return licence
 
     def _markup(self, lab: Lab, model: ReleasedModel) -> float:
-        before = [m for m in lab.models if m.tier == model.tier and m.is_open == model.is_open and m.price > 0.0]
-        if before:
-            return before[-1].price / before[-1].serving
+        for before in reversed(lab.models):
+            if before.tier == model.tier and before.is_open == model.is_open and before.price > 0.0:
+                return before.price / before.serving
         if model.is_open:
             return 1.0 + self.parameters.hosting.host_margin
         return self.parameters.pricing.initial_markup
@@ -371,11 +372,12 @@ class Market(mesa.Model):
         users = {m.id: n for m, n in zip(self.catalogue.models, weight, strict=True) if n > 0.0}
         life = self.parameters.technology.closed_life
         for lab in self.roster:
+            lab.forced_out = 0.0
             gone = {m.id for m in lab.models if m.superseded and self._ended(m, life, users)}
-            everyone = sum(users.get(m.id, 0.0) for m in lab.models)
-            lost = sum(users.get(m.id, 0.0) for m in lab.models if m.id in gone)
-            lab.forced_out = lost / everyone if everyone > 0.0 else 0.0
             if gone:
+                everyone = sum([users.get(m.id, 0.0) for m in lab.models])
+                lost = sum([users.get(m.id, 0.0) for m in lab.models if m.id in gone])
+                lab.forced_out = lost / everyone if everyone > 0.0 else 0.0
                 lab.models = [m for m in lab.models if m.id not in gone]
 
     def _ended(self, model: ReleasedModel, life: int, users: Mapping[int, float]) -> bool:
@@ -405,7 +407,8 @@ class Market(mesa.Model):
 
     def labs_post_prices(self) -> None:
         """All labs move towards their best response to last quarter's market; then the shelves are filled."""
-        products = [m for m in self._served() if m.api]
+        models = self._served()
+        products = [m for m in models if m.api]
         closed = np.array([not m.is_open for m in products], bool)
         self.products, self.products_at_floor = len(products), 0
         self.closed_products, self.closed_at_floor = int(closed.sum()), 0
@@ -414,13 +417,14 @@ class Market(mesa.Model):
                 products, self.sold, self.submarkets, self.exposed, self.conditions(), self.parameters
             )
             before = np.array([m.price for m in products])
-            conduct = self.parameters.pricing.conduct * np.array([self.lab[m.lab].own_conduct() for m in products])
+            own = np.array([lab.own_conduct() for lab in self.roster])[[m.position for m in products]]
+            conduct = self.parameters.pricing.conduct * own
             after, at_floor = new_prices(before, demand, conduct, self.parameters)
             self.products_at_floor, self.closed_at_floor = int(at_floor.sum()), int((at_floor & closed).sum())
-            for model, price in zip(products, after, strict=True):
-                model.price = float(price)
+            for model, price in zip(products, after.tolist(), strict=True):
+                model.price = price
             self._note_volatility(products, np.abs(np.log(after / before)))
-        self._open_shop()
+        self._open_shop(models)
 
     def _note_volatility(self, products: list[ReleasedModel], moves: Floats) -> None:
         """Each lab's record of changes: a moving average of its products' mean log price change, and users forced out.
@@ -430,14 +434,12 @@ class Market(mesa.Model):
         weight = self.parameters.demand.withdrawal * self.parameters.switches.withdrawals
         position = [m.position for m in products]
         count = np.bincount(position, minlength=len(self.roster))
-        total = np.bincount(position, moves, minlength=len(self.roster))
-        for lab in self.roster:
-            mean = float(total[lab.position] / max(1, count[lab.position]))
+        means = np.bincount(position, moves, minlength=len(self.roster)) / np.maximum(1, count)
+        for lab, mean in zip(self.roster, means.tolist(), strict=True):
             lab.volatility = VOLATILITY_MEMORY * lab.volatility + (1.0 - VOLATILITY_MEMORY) * mean
             lab.volatility += weight * lab.forced_out
 
-    def _open_shop(self) -> None:
-        models = self._served()
+    def _open_shop(self, models: list[ReleasedModel]) -> None:
         capability = served_capability(models, self.quarter, self.parameters)
         self.catalogue: Catalogue = catalogue_of(
             models, self.home_regions, capability, self.theta, self.parameters, self.next_model
@@ -711,9 +713,7 @@ class Market(mesa.Model):
 
     def _served(self) -> list[ReleasedModel]:
         """Every model that somebody serves, in order of release."""
-        return sorted(
-            [*self.community_models, *(m for lab in self.roster for m in lab.models)], key=lambda model: model.id
-        )
+        return sorted([*self.community_models, *(m for lab in self.roster for m in lab.models)], key=attrgetter("id"))
 
     def _new_id(self) -> int:
         self.next_model += 1

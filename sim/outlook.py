@@ -85,14 +85,19 @@ class Outlook:
         )
 
     @cached_property
-    def rivals(self) -> Floats:
+    def rivals(self) -> list[list[list[float]]]:
         """Attraction of what others than a lab have on sale, by its position, tier and openness."""
-        return np.asarray(np.maximum(0.0, self.pull - self.own_pull))
+        return list(np.maximum(0.0, self.pull - self.own_pull).tolist())
 
     @cached_property
-    def rivals_of_tier(self) -> Floats:
+    def rivals_of_tier(self) -> list[list[float]]:
         """Attraction of what others than a lab have on sale, by its position and tier."""
-        return np.asarray(np.maximum(0.0, self.pull.sum(axis=1) - self.own_pull.sum(axis=2)))
+        return list(np.maximum(0.0, self.pull.sum(axis=1) - self.own_pull.sum(axis=2)).tolist())
+
+    @cached_property
+    def first_party(self) -> list[float]:
+        """Gross profit on first-party sales by lab position, USD a year."""
+        return list(self.own_margin.reshape(len(self.own_margin), -1).sum(axis=1).tolist())
 
     def gap(self, lab: Lab) -> float:
         """OOM between the best served model and the lab's best; infinite for a lab that serves nothing."""
@@ -147,7 +152,7 @@ class Outlook:
         """Gross profit on models as of the last quarter, USD a year: first-party sales, hosts' shares, services."""
         revenue = lab.accounts.revenue
         lines = revenue.get("hosted_revenue_share", 0.0) + revenue.get("services", 0.0)
-        return max(0.0, float(self.own_margin[lab.position].sum()) + QUARTERS_PER_YEAR * lines)
+        return max(0.0, self.first_party[lab.position] + QUARTERS_PER_YEAR * lines)
 
     def pull_of(self, lab: Lab, is_open: bool, gap: float, parameters: Parameters) -> float:
         """Attraction of a model of the lab this far behind the best, sold closed or as open weights."""
@@ -155,15 +160,9 @@ class Outlook:
         reach = float(self.reach[int(is_open), REGIONS.index(lab.parameters.region)])
         return float(attraction(gap, brand, weight, reach))
 
-    def contest(self, lab: Lab, tier: Tier, is_open: bool, own: float) -> float:
-        """Part (0-1) of what sellers of this tier and openness earn that a model of this pull would draw."""
-        t, o = TIERS.index(tier), OPEN if is_open else CLOSED
-        return contest_share(own, float(self.rivals[lab.position, t, o]))
-
-    def won_from_open(self, lab: Lab, tier: Tier, own: float, parameters: Parameters) -> float:
-        """Gross profit, USD a year, of a closed model on what is now spent on running open weights of the tier."""
-        t = TIERS.index(tier)
-        drawn = contest_share(own, float(self.rivals_of_tier[lab.position, t])) * float(self.running[t])
+    def won_from_open(self, lab: Lab, t: int, own: float, parameters: Parameters) -> float:
+        """Gross profit, USD a year, of a closed model on what is now spent on running open weights of tier `t`."""
+        drawn = contest_share(own, self.rivals_of_tier[lab.position][t]) * float(self.running[t])
         return drawn * (1.0 - 1.0 / parameters.pricing.initial_markup)
 
     def earning(
@@ -177,9 +176,9 @@ class Outlook:
         """
         t, own = TIERS.index(tier), self.pull_of(lab, licence != "closed", gap, parameters)
         if licence == "closed":
-            drawn = max(0.0, float(self.margin[t, CLOSED])) * self.contest(lab, tier, False, own)
-            return max(drawn, self.won_from_open(lab, tier, own, parameters))
-        share = self.contest(lab, tier, True, own)
+            share = contest_share(own, self.rivals[lab.position][t][CLOSED])
+            return max(share * max(0.0, float(self.margin[t, CLOSED])), self.won_from_open(lab, t, own, parameters))
+        share = contest_share(own, self.rivals[lab.position][t][OPEN])
         services = services_rate + parameters.hosting.host_revenue_share
         sold = max(0.0, float(self.margin[t, OPEN]))
         return share * (sold + parameters.switches.services * services * float(self.running[t]))
@@ -215,9 +214,10 @@ def _reach(market: Market) -> Floats:
 def _in_house(market: Market) -> float:
     """Part (0-1) of open weights' tokens in production that run on buyers' own machines; 0 while there are none."""
     usage = market.usage
-    used = market.catalogue.is_open[usage.model] & usage.production
-    tokens = float(usage.tokens[used].sum())
-    return float(usage.tokens[used & self_run(usage.mode)].sum()) / tokens if tokens > 0.0 else 0.0
+    used = np.flatnonzero(market.catalogue.is_open[usage.model] & usage.production)
+    tokens = usage.tokens[used]
+    whole = float(tokens.sum())
+    return float(tokens[self_run(usage.mode[used])].sum()) / whole if whole > 0.0 else 0.0
 
 
 def _by_cell(market: Market, values: Floats) -> Floats:
@@ -251,10 +251,8 @@ def _margins(market: Market) -> Floats:
 def _sales(market: Market) -> Floats:
     """What buyers pay for each lab's models in production by type of work, USD a quarter: to it and to hosts."""
     usage, labs, kinds = market.usage, len(market.roster) + 1, len(WORKLOADS)
-    used = np.flatnonzero(usage.production)
-    paid = usage.first_party + usage.hosting + usage.services
-    cell = usage.lab * kinds + usage.kind
-    return np.bincount(cell[used], paid[used], labs * kinds).astype(np.float64).reshape(labs, kinds)
+    paid = (usage.first_party + usage.hosting + usage.services) * usage.production
+    return np.bincount(usage.lab * kinds + usage.kind, paid, labs * kinds).astype(np.float64).reshape(labs, kinds)
 
 
 def _running(market: Market) -> Floats:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 STRATA = 32  # neighbours that share a stratified block; a power of two
 ORDERS = 4096  # random orders of the strata to draw from, each in any rotation: much faster than shuffling every block
 LARGEST_SEED = 2**63 - 1  # tables keep seeds in 64 bits
+_WORD = 2**32 - 1
 
 Size = int | tuple[int, ...]
 UniformType = type[np.float32] | type[np.float64]
@@ -44,6 +45,7 @@ class Streams:
 
     def __init__(self, seed: int) -> None:
         self.seed = checked_seed(seed)
+        self._entropy = [self.seed & _WORD, self.seed >> 32, 0, 0]  # as SeedSequence lays it out before its spawn key
         self._keys: dict[str, int] = {}
         self._names: dict[int, str] = {}
 
@@ -57,8 +59,8 @@ class Streams:
             key = self._register(name)
         if quarter < 0:
             raise ValueError(f"stream {name!r}: quarter must be >= 0, not {quarter}")
-        sequence = np.random.SeedSequence(self.seed, spawn_key=(key, quarter))
-        return np.random.Generator(np.random.PCG64DXSM(sequence))
+        words = np.array([*self._entropy, key, quarter], np.uint32)  # = spawn_key (key, quarter), but quicker
+        return np.random.Generator(np.random.PCG64DXSM(np.random.SeedSequence(words)))
 
     def block(self, name: str, quarter: int, size: Size, dtype: UniformType = np.float32) -> NDArray[np.floating]:
         """Uniform draws in [0, 1), shape `size`, float32 (24 random bits, so never rounded up to 1) or float64.

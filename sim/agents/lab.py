@@ -8,7 +8,6 @@ from math import exp, inf, log
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from sim.agents.actor import Actor
 from sim.agents.bases import continued
@@ -159,8 +158,8 @@ class Lab(Actor):
         self.founded = parameters.entry == UNKNOWN_DATE  # in the run, not in the scenario
         self.last_ask = self.entry - NEVER
         self.round_failed = False
-        self._fortunes: dict[str, NDArray[np.floating]] = {}
-        self._shocks: dict[str, NDArray[np.float64]] = {}
+        self._fortunes: dict[str, list[float]] = {}
+        self._shocks: dict[str, list[float]] = {}
         self.last_demand = 1.0  # bids for its last round over the ask
         self.distressed = 0  # quarters in a row
         self.unsold = 0  # quarters on offer without a buyer since its last money
@@ -173,15 +172,15 @@ class Lab(Actor):
         """The lab's uniform draw (0-1) of this quarter for a purpose; one stream holds those of all quarters."""
         if purpose not in self._fortunes:
             quarters, stream = self.model.length, f"lab/{self.id}/{purpose}"
-            self._fortunes[purpose] = self.model.streams.block(stream, 0, quarters, np.float64)
-        return float(self._fortunes[purpose][self.model.quarter - self.model.first_quarter])
+            self._fortunes[purpose] = self.model.streams.block(stream, 0, quarters, np.float64).tolist()
+        return self._fortunes[purpose][self.model.quarter - self.model.first_quarter]
 
     def shock(self, purpose: str) -> float:
         """The lab's standard normal draw of this quarter for a purpose, likewise."""
         if purpose not in self._shocks:
             quarters, stream = self.model.length, f"lab/{self.id}/{purpose}"
-            self._shocks[purpose] = self.model.streams.normal(stream, 0, quarters)
-        return float(self._shocks[purpose][self.model.quarter - self.model.first_quarter])
+            self._shocks[purpose] = self.model.streams.normal(stream, 0, quarters).tolist()
+        return self._shocks[purpose][self.model.quarter - self.model.first_quarter]
 
     # ---- who it is
 
@@ -213,7 +212,9 @@ class Lab(Actor):
     def _newest(self, tier: Tier) -> ReleasedModel | None:
         """The best of a tier that nothing supersedes: its own newest, or one that came with a lab taken over."""
         there = [m for m in self.models if m.tier == tier and not m.superseded]
-        return max(there, key=lambda m: (m.base_capability, m.id), default=None)
+        if len(there) < 2:  # as most often
+            return there[0] if there else None
+        return max(there, key=lambda m: (m.base_capability, m.id))
 
     @property
     def best_capability(self) -> float:
@@ -347,7 +348,7 @@ class Lab(Actor):
         """Own research drift, OOM a year, of its heads at work; of all it can pay at once where nobody moves."""
         t, s = self.model.parameters.technology, self.model.parameters.switches
         staff = self.heads * (1.0 - self.vacant) if s.staff_moves else self.staff_spending / self.model.trends.wage
-        return float(research_drift(t.research_rate, staff, self.model.trends.research_reference, t.research_concavity))
+        return research_drift(t.research_rate, staff, self.model.trends.research_reference, t.research_concavity)
 
     # ---- planning: affordability first
 
@@ -473,7 +474,7 @@ class Lab(Actor):
     def _hardware_oom(self, compute: float) -> float:
         """Training compute, USD of the reference day, as OOM above the reference run."""
         reference = self.model.parameters.technology.training_cost_initial
-        return float(effective_compute_oom(max(compute, 1.0), 1.0, reference))
+        return effective_compute_oom(max(compute, 1.0), 1.0, reference)
 
     def _capability(self, oom: float, tier: Tier, luck: float) -> float:
         """Capability of a run of this compute today; a small model is a distilled flagship."""
@@ -481,20 +482,14 @@ class Lab(Actor):
         noisy = s.run_noise and self.last_release  # what it enters with is known
         noise = luck * t.run_noise if noisy else 0.0
         share = t.distillation if s.distillation else 0.0
-        whole = float(capability(oom, self.knowledge, self.model.teacher, share, noise))
+        whole = capability(oom, self.knowledge, self.model.teacher, share, noise)
         return whole - (t.small_lag if tier == "small" else 0.0)
 
     def serving_cost_of(self, compute_oom: float, tier: Tier) -> float:
         """USD per Mtok today for a model of this training compute."""
         t = self.model.parameters.technology
-        whole = float(
-            serving_cost(
-                t.serving_cost_initial,
-                compute_oom,
-                self.model.trends.serving,
-                self.parameters.serving_efficiency,
-            )
-        )
+        efficiency = self.parameters.serving_efficiency
+        whole = serving_cost(t.serving_cost_initial, compute_oom, self.model.trends.serving, efficiency)
         whole *= self.model.parameters.regions[self.parameters.region].compute_cost
         return whole * (t.small_serving_ratio if tier == "small" else 1.0)
 

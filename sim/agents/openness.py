@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from sim.agents.lab import Lab
 from sim.agents.strategy import experience
 from sim.economics.release import OpenOrClosed, chance_of_opening, complement_value, rivals_harm
+from sim.economics.strategy import contest_share
 from sim.outlook import CLOSED
 from sim.parameters import TIERS, Licence, Tier
 from sim.words import dollars
@@ -30,15 +31,14 @@ def weigh(market: Market, lab: Lab, tier: Tier, capability: float) -> OpenOrClos
     better = p.technology.community_model_gain if p.switches.community else 0.0
     lead = capability - float(outlook.best_open[lab.position, t])
     rivals = max(0.0, float(outlook.margin[t, CLOSED] - outlook.own_margin[lab.position, t, CLOSED]))
+    taken = contest_share(outlook.pull_of(lab, False, gap, p), outlook.rivals[lab.position][t][CLOSED])
     return OpenOrClosed(
         closed_margin=closed,
         open_margin=opened,
         community=opened * math.expm1(p.strategy.quality_weight * better),
         talent=p.release.talent_saving * lab.staff_spending,
         complement=complement_value(lab.complement(tier), lead, p.release.lead_scale, next_run(market, lab, tier)),
-        harm=rivals_harm(
-            rivals, outlook.contest(lab, tier, False, outlook.pull_of(lab, False, gap, p)), p.release.harm_returned
-        ),
+        harm=rivals_harm(rivals, taken, p.release.harm_returned),
     )
 
 

@@ -27,15 +27,16 @@ def move_staff(market: Market, labs: Sequence[Lab]) -> None:
     if not labs:
         return
     wage, at_once = market.trends.wage, c.hiring_years == 0.0
-    for lab in labs:
-        lab.heads = lab.staff_spending / wage if at_once or lab.heads == 0.0 else lab.heads
     spending = np.array([lab.staff_spending for lab in labs])
+    paid_for = (spending / wage).tolist()  # heads at the going wage
+    for lab, heads in zip(labs, paid_for, strict=True):
+        lab.heads = heads if at_once or lab.heads == 0.0 else lab.heads
     pay = spending / (wage * np.array([lab.heads for lab in labs]))
     mobility = t.staff_mobility * war_intensity(c.wage_growth, c.usual_wage_growth)
     vacant = np.minimum(1.0, c.vacancy_years * leaving(pay, spending, mobility))
     known = np.array([lab.knowledge for lab in labs])
     gained = carried_knowledge(known, pay, mobility, market.parameters.control.staff_knowledge, DT)
     hired = 1.0 if at_once else -math.expm1(-DT / c.hiring_years)
-    for lab, empty, more in zip(labs, vacant.tolist(), gained.tolist(), strict=True):
+    for lab, heads, empty, more in zip(labs, paid_for, vacant.tolist(), gained.tolist(), strict=True):
         lab.vacant, lab.knowledge = empty, lab.knowledge + more
-        lab.heads += hired * (lab.staff_spending / wage - lab.heads)
+        lab.heads += hired * (heads - lab.heads)

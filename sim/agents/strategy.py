@@ -53,41 +53,68 @@ def target_run(market: Market, lab: Lab, strategy: Strategy) -> float:
     return share * (market.trends.training_cost if strategy == "frontier" else market.outlook.race)
 
 
+@dataclass(frozen=True)
+class Today:
+    """What a lab knows of itself whatever it will be: its gap to the best (OOM), its experience and the part of gross
+    profit it keeps (fractions); in USD a year the R&D it can pay and, of models as good as today's, the profit on seats
+    and what they bring its owner's other business as the best."""
+
+    gap: float
+    known: float
+    kept: float
+    means: float
+    seats: float
+    own_use: float
+
+    @classmethod
+    def of(cls, market: Market, lab: Lab) -> Today:
+        """The lab as it is."""
+        free = sum(lab.complement(tier) for tier, licence in lab.stance.items() if licence != "closed")
+        return cls(
+            gap=market.outlook.gap(lab),
+            known=experience(market, lab),
+            kept=lab.kept_of_sales(),
+            means=lab.affordable_budget(),
+            seats=seat_profit(market, lab),
+            own_use=lab.own_use + free,
+        )
+
+
 def positions(market: Market, lab: Lab) -> list[Position]:
     """Every strategy beside the others, before the cost of changing."""
-    known, means = experience(market, lab), lab.affordable_budget()
-    return [position(market, lab, strategy, known, means) for strategy in STRATEGIES]
+    today = Today.of(market, lab)
+    return [position(market, lab, strategy, today) for strategy in STRATEGIES]
 
 
-def position(market: Market, lab: Lab, strategy: Strategy, known: float, means: float) -> Position:
-    """What a strategy would bring and cost a year, over the planning horizon.
-
-    `known` is the lab's experience so far, `means` the R&D it can pay, USD a year.
-    """
+def position(market: Market, lab: Lab, strategy: Strategy, today: Today) -> Position:
+    """What a strategy would bring and cost a year, over the planning horizon."""
     p, s, outlook = market.parameters, market.parameters.strategy, market.outlook
     per_run = lab.budget_per_run()
     wanted = max(target_run(market, lab, strategy), p.costs.minimum_run)
     run = min(
-        wanted, means / per_run, max(outlook.leading_run, lab.plan.capacity) * p.costs.budget_ratchet**QUARTERS_PER_YEAR
+        wanted,
+        today.means / per_run,
+        max(outlook.leading_run, lab.plan.capacity) * p.costs.budget_ratchet**QUARTERS_PER_YEAR,
     )
     needed = min(wanted, outlook.race) if strategy == "frontier" else wanted
     if run < s.within_reach * needed or run <= 0.0:
         return Position(strategy, run, run * per_run, 0.0, 0.0, -math.inf)
-    gap = expected_gap(market, lab, run)
+    gap = expected_gap(market, lab, run, today.gap)
     later = (1.0 + max(0.0, outlook.growth)) ** (s.horizon / 2.0)
-    sold = known * selling(market, lab, strategy, gap) + seat_profit(market, lab, gap)
-    earnings = later * lab.kept_of_sales() * sold
-    option = s.yearly_return * outlook.option(gap, run / outlook.race, p) + own_use(market, lab, gap)
+    seats = today.seats * math.exp(-p.seats.quality_weight * (gap - today.gap))
+    earnings = later * today.kept * (today.known * selling(market, lab, strategy, gap) + seats)
+    own_use = today.own_use * math.exp(-s.quality_weight * gap)
+    option = s.yearly_return * outlook.option(gap, run / outlook.race, p) + own_use
     cost = run * per_run
     return Position(strategy, run, cost, earnings, option, earnings + option - cost)
 
 
-def expected_gap(market: Market, lab: Lab, run: float) -> float:
-    """Gap to the best, OOM, that a lab expects when it trains at this run."""
+def expected_gap(market: Market, lab: Lab, run: float, today: float) -> float:
+    """Gap to the best, OOM, that a lab expects when it trains at this run, from the gap of `today`."""
     now = max(lab.plan.capacity, market.parameters.costs.minimum_run)
     t, s = market.parameters.technology, market.parameters.switches
     copied = t.distillation if s.distillation else 0.0
-    gap = max(0.0, gap_at_run_share(market.outlook.gap(lab), now, run, copied))
+    gap = max(0.0, gap_at_run_share(today, now, run, copied))
     return max(0.0, market.outlook.best - continued(lab, market.outlook.best - gap, "flagship")[0])
 
 
@@ -95,7 +122,7 @@ def selling(market: Market, lab: Lab, strategy: Strategy, gap: float) -> float:
     """Gross profit, USD a year, on its tiers under their licences; a services lab sells support on open weights."""
     p, rate, total = market.parameters, lab.services_rate_as(strategy), 0.0
     gap -= edge_of(market, lab) if strategy == "specialist" else 0.0
-    for tier, licence in sorted(lab.stance.items()):
+    for tier, licence in lab.stance.items():
         behind = gap + (p.technology.small_lag if tier == "small" else 0.0)
         total += market.outlook.earning(lab, tier, licence, behind, rate, p)
     return total
@@ -139,18 +166,11 @@ def experience(market: Market, lab: Lab) -> float:
     return min(LARGEST_CORRECTION, market.outlook.earned(lab) / expected) if expected > 0.0 else 1.0
 
 
-def seat_profit(market: Market, lab: Lab, gap: float) -> float:
-    """Gross profit on subscriptions, USD a year, if they and free use follow quality."""
+def seat_profit(market: Market, lab: Lab) -> float:
+    """Gross profit on subscriptions today, USD a year."""
     p, s = market.parameters.seats, market.parameters.switches
     sold, free = (market.trends.seat_market * part * s.seats for part in (lab.seat_share, lab.free_use * s.free_users))
-    cost = seat_serving_cost(sold, free, p.serving_share, p.free_users_per_payer, p.free_serving_share)
-    return (sold - cost) * math.exp(-p.quality_weight * (gap - market.outlook.gap(lab)))
-
-
-def own_use(market: Market, lab: Lab, gap: float) -> float:
-    """What good models of its own bring an owner's other business, USD a year: in its products, and free for all."""
-    free = sum(lab.complement(tier) for tier, licence in lab.stance.items() if licence != "closed")
-    return (lab.own_use + free) * math.exp(-market.parameters.strategy.quality_weight * gap)
+    return sold - seat_serving_cost(sold, free, p.serving_share, p.free_users_per_payer, p.free_serving_share)
 
 
 def planning_due(market: Market, lab: Lab) -> bool:
@@ -176,23 +196,25 @@ def choose_strategy(market: Market, lab: Lab) -> Choice:
     if not market.parameters.switches.strategy_choice:
         return Choice(lab.strategy, (), 0.0, 1.0)
     seen = tuple(positions(market, lab))
-    values = np.array([x.value for x in seen])
-    inertia = s.inertia * float(np.abs(values[np.isfinite(values)]).max(initial=0.0))
+    inertia = s.inertia * max([abs(x.value) for x in seen if x.value > -math.inf], default=0.0)
     stop = -math.inf if lab.backed else 0.0  # nothing earned, nothing spent: the cash is there either way
-    options = np.append(values - inertia * np.array([x.strategy != lab.strategy for x in seen]), stop)
-    if not np.isfinite(options).any():
+    options = [*(x.value - inertia * (x.strategy != lab.strategy) for x in seen), stop]
+    if max(options) == -math.inf:
         return Choice(lab.strategy, seen, inertia, 1.0)
     chances = choice_chances(options, s.intensity)
-    drawn = drawn_from(np.cumsum(chances), lab.fortune("strategy"))
+    drawn = drawn_from(chances.cumsum(), lab.fortune("strategy"))
     return Choice((*STRATEGIES, STOP)[drawn], seen, inertia, float(chances[drawn]))
 
 
 def gives_up(market: Market, lab: Lab) -> float:
     """Hazard per year with which the founders of an independent lab look for a buyer."""
     s, a = market.parameters.strategy, lab.accounts
-    if lab.backed or not market.parameters.switches.giving_up or a.total_cost <= 0.0:
+    if lab.backed or not market.parameters.switches.giving_up:
         return 0.0
-    return giving_up_hazard(market.outlook.run_share(lab), a.cover, s.giving_up_rate, s.lost_race, s.safe_cover)
+    share = market.outlook.run_share(lab)
+    if share >= s.lost_race or a.total_cost <= 0.0:
+        return 0.0
+    return giving_up_hazard(share, a.cover, s.giving_up_rate, s.lost_race, s.safe_cover)
 
 
 def gives_up_now(market: Market, lab: Lab) -> bool:

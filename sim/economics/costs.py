@@ -1,14 +1,14 @@
 """What a million tokens costs: to serve, to buy in each mode of deployment, and the buyer's budget for it."""
 
+import math
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 FloatArray = NDArray[np.float64]
 
 
-def serving_cost(
-    base_usd_per_mtok: ArrayLike, compute_oom: ArrayLike, progress_index: ArrayLike, efficiency: ArrayLike
-) -> FloatArray:
+def serving_cost(base_usd_per_mtok: float, compute_oom: float, progress_index: float, efficiency: float) -> float:
     """Cost of serving, USD per Mtok: base x sqrt(training compute relative to the reference) / (progress x efficiency).
 
     Compute-optimal models grow in parameters, hence in FLOP per token, with the square root of training compute
@@ -16,8 +16,8 @@ def serving_cost(
     ``progress_index`` (hardware and inference progress since the reference day) and ``efficiency`` (of this lab) are
     factors above 0.
     """
-    root = 10.0 ** (np.asarray(compute_oom, dtype=np.float64) / 2.0)
-    return np.asarray(np.asarray(base_usd_per_mtok) * root / (np.asarray(progress_index) * np.asarray(efficiency)))
+    root = math.pow(10.0, compute_oom / 2.0)
+    return base_usd_per_mtok * root / (progress_index * efficiency)
 
 
 def _running_a_host(

@@ -19,6 +19,7 @@ at the solution and a few evaluations suffice. One linear submarket gives the te
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -157,6 +158,11 @@ class BelievedDemand:
         if self.minimum_elasticity is not None and not (self.minimum_elasticity > 1.0 and np.all(self.cost > 0)):
             raise ValueError("an elasticity floor must be above 1 and needs costs above 0; None means no floor")
 
+    @cached_property
+    def cells(self) -> IntArray:
+        """Position of each product's firm and submarket among all firms' submarkets, shape (J, K)."""
+        return np.asarray(self.owner[:, None] * self.weights.size + np.arange(self.weights.size))
+
 
 class MergerScreen(NamedTuple):
     """HHI (0-10,000) before and after a merger at unchanged shares, and the change."""
@@ -172,15 +178,13 @@ def lerner_index(price: ArrayLike, cost: ArrayLike) -> FloatArray:
     return np.asarray((p - np.asarray(cost)) / p)
 
 
-def _firm_sums(values: FloatArray, owner: IntArray) -> FloatArray:
-    """Sum of each product's firm, back on its products: (J, K) -> (J, K).
+def _firm_sums(values: FloatArray, cells: IntArray) -> FloatArray:
+    """Sum of each product's firm, back on its products: (J, K) -> (J, K); ``cells`` as in ``BelievedDemand``.
 
     ``bincount`` adds in product order, so another firm's products never change the last bit of this one's sum.
     """
-    n_products, n_markets = values.shape
-    cell = owner[:, None] * n_markets + np.arange(n_markets)
-    total = np.bincount(cell.ravel(), weights=values.ravel())
-    return np.asarray(total[cell])
+    total = np.bincount(cells.ravel(), weights=values.ravel())
+    return np.asarray(total.take(cells), np.float64)
 
 
 def markup_target(price: FloatArray, demand: BelievedDemand) -> tuple[FloatArray, BoolArray]:
@@ -199,7 +203,7 @@ def _target(
 ) -> tuple[FloatArray, BoolArray]:
     """``markup_target`` with the due customers' shares (``chosen``) told apart from those of all (``served``)."""
     volume = demand.form.volume(price)[:, None]
-    profit = _firm_sums(chosen * ((price - demand.cost)[:, None] * volume), demand.owner) / volume
+    profit = _firm_sums(chosen * ((price - demand.cost)[:, None] * volume), demand.cells) / volume
     sold = np.einsum("jk,k->j", served, demand.weights)
     unused = sold <= _SMALLEST_SHARE * demand.weights.sum()
     mix = chosen * demand.weights
@@ -246,7 +250,7 @@ def _climb(
     how many rounds others need must not show in its prices.
     """
     before = demand.form.disutility(prices)
-    rest = np.maximum(0.0, 1.0 - _firm_sums(demand.shares, demand.owner)) + np.finfo(np.float64).tiny
+    rest = np.maximum(0.0, 1.0 - _firm_sums(demand.shares, demand.cells)) + np.finfo(np.float64).tiny
     exposure = np.reshape(demand.exposure, (-1, 1))
     trial, step, bound, last = (
         prices,
@@ -257,7 +261,7 @@ def _climb(
     for _ in range(rounds):
         odds = np.exp(np.minimum(before - demand.form.disutility(trial), _LARGEST_EXPONENT))
         drawn = demand.shares * odds
-        chosen = drawn / (rest + _firm_sums(drawn, demand.owner))
+        chosen = drawn / (rest + _firm_sums(drawn, demand.cells))
         target, at_floor = _target(trial, chosen, demand.shares + exposure * (chosen - demand.shares), demand)
         change = target - trial
         unsettled = np.bincount(demand.owner, np.abs(change) >= tolerance * target)[demand.owner] > 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -38,7 +39,8 @@ def market_reach(
 
 def contest_share(own: float, rivals: float) -> float:
     """Expected part of a pool: own / (own + rivals), the Tullock (1980) contest; 0 where nobody pulls."""
-    return own / (own + rivals) if own + rivals > 0.0 else 0.0
+    whole = own + rivals
+    return own / whole if whole > 0.0 else 0.0
 
 
 def gap_at_run_share(gap: float, run_share_now: float, run_share: float, copied: float) -> float:
@@ -49,26 +51,25 @@ def gap_at_run_share(gap: float, run_share_now: float, run_share: float, copied:
     return gap - (1.0 - copied) * math.log10(run_share / run_share_now)
 
 
-def choice_chances(values: ArrayLike, intensity: float) -> FloatArray:
+def choice_chances(values: Sequence[float], intensity: float) -> FloatArray:
     """Logit chances (0-1) of options worth ``values`` (USD a year; -inf: out of reach), relative to the largest stake.
 
     exp(intensity x value / max |value|): intensity 0 is a coin, infinity the best option (McKelvey, Palfrey 1995); the
     scale makes chances free of the unit of money. Raises ValueError when nothing is within reach.
     """
-    v = np.asarray(values, dtype=np.float64)
-    open_to_it = np.isfinite(v)
-    if not open_to_it.any():
+    within = [v for v in values if math.isfinite(v)]
+    if not within:
         raise ValueError("no option is within reach")
-    stake = float(np.abs(v[open_to_it]).max())
-    relative = np.where(open_to_it, v, 0.0) / (stake or 1.0)
-    weight = open_to_it * np.exp(intensity * np.minimum(0.0, relative - relative[open_to_it].max()))
+    stake = max(map(abs, within)) or 1.0
+    best = max(within) / stake
+    weight = np.array([np.exp(intensity * (v / stake - best)) if math.isfinite(v) else 0.0 for v in values])
     return np.asarray(weight / weight.sum())
 
 
 def drawn_from(edges: ArrayLike, luck: float) -> int:
     """Position of the option that a uniform draw (0-1) falls on, by inverse CDF; ``edges``: cumulated chances."""
     reached = np.asarray(edges)
-    return min(int(np.searchsorted(reached, luck, side="right")), reached.size - 1)
+    return min(int(reached.searchsorted(luck, side="right")), reached.size - 1)
 
 
 def giving_up_hazard(run_share: float, cover: float, per_year: float, lost_race: float, safe_cover: float) -> float:

@@ -20,29 +20,23 @@ def trend_cost(log_cost: ArrayLike, annual_growth: ArrayLike, dt: float) -> Floa
     return np.asarray(log_cost, dtype=np.float64) + np.log(growth) * dt
 
 
-def effective_compute_oom(
-    spend_usd: ArrayLike, flop_per_usd_index: ArrayLike, reference_spend_usd: ArrayLike
-) -> FloatArray:
+def effective_compute_oom(spend_usd: float, flop_per_usd_index: float, reference_spend_usd: float) -> float:
     """Orders of magnitude of training compute above the reference run: log10(spend x FLOP per USD / reference).
 
     Spends in USD, the index is FLOP per USD relative to the day of the reference run. No spend gives -inf.
     """
-    hardware = np.asarray(spend_usd, dtype=np.float64) * np.asarray(flop_per_usd_index)
-    with np.errstate(divide="ignore"):
-        return np.asarray(np.log10(np.maximum(0.0, hardware / np.asarray(reference_spend_usd))))
+    hardware = spend_usd * flop_per_usd_index / reference_spend_usd
+    return float(np.log10(hardware)) if hardware > 0.0 else -math.inf
 
 
-def capability(
-    hardware_oom: ArrayLike, knowledge: ArrayLike, best_served: ArrayLike, distillation: ArrayLike, noise: ArrayLike
-) -> FloatArray:
+def capability(hardware_oom: float, knowledge: float, best_served: float, distillation: float, noise: float) -> float:
     """Capability q of a finished run, in OOM of effective compute above the reference model.
 
     q0 = hardware + knowledge is what the lab builds alone; distilling the best model served closes the share
     ``distillation`` (0-1) of the distance up to it, never beyond; ``noise`` (OOM) is the luck of the run.
     """
-    alone = np.asarray(hardware_oom, dtype=np.float64) + np.asarray(knowledge)
-    copied = np.asarray(distillation) * np.maximum(0.0, np.asarray(best_served) - alone)
-    return np.asarray(alone + copied + np.asarray(noise))
+    alone = hardware_oom + knowledge
+    return alone + distillation * max(0.0, best_served - alone) + noise
 
 
 def built_on(own: float, base: float, added: float) -> float:
@@ -86,15 +80,12 @@ def capability_at_work(q: ArrayLike, speciality: ArrayLike, types: int, gain: fl
     return np.asarray(np.asarray(q, dtype=np.float64)[None, :] + gain * at)
 
 
-def research_drift(
-    own_rate: ArrayLike, staff: ArrayLike, staff_reference: ArrayLike, concavity: ArrayLike
-) -> FloatArray:
+def research_drift(own_rate: float, staff: float, staff_reference: float, concavity: float) -> float:
     """Private knowledge a lab adds, OOM per year: own_rate (staff / staff_reference)^concavity.
 
     ``concavity`` in (0, 1): researchers step on each other's toes (Jones 1995). No staff, no drift.
     """
-    ratio = np.asarray(staff, dtype=np.float64) / np.asarray(staff_reference)
-    return np.asarray(np.asarray(own_rate) * ratio ** np.asarray(concavity))
+    return float(own_rate * np.power(staff / staff_reference, concavity))
 
 
 def _elapsed(rate: FloatArray, time: FloatArray) -> FloatArray:
@@ -133,10 +124,9 @@ def knowledge_step(
     if dt < 0 or np.any(np.asarray(k_public) < 0) or np.any(np.asarray(k_leak) < 0):
         raise ValueError("dt, k_public and k_leak must not be negative")
     level, own, public, leaked, kp, kl = (
-        np.array(x, dtype=np.float64)
-        for x in np.broadcast_arrays(knowledge, own_drift, public_stock, best_leaked, k_public, k_leak)
+        np.asarray(x, dtype=np.float64) for x in (knowledge, own_drift, public_stock, best_leaked, k_public, k_leak)
     )
-    left = np.full(level.shape, float(dt))
+    left = np.asarray(float(dt))
     for _piece in range(3):
         speed = own + kp * np.maximum(0.0, public - level) + kl * np.maximum(0.0, leaked - level)
         rate = kp * _below(level, public, speed) + kl * _below(level, leaked, speed)
@@ -147,7 +137,7 @@ def knowledge_step(
         left = np.maximum(0.0, left - reach)
         if not left.any():
             break
-    return level
+    return np.asarray(level)
 
 
 def _below(level: FloatArray, source: FloatArray, speed: FloatArray) -> NDArray[np.bool_]:

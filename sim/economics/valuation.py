@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -74,11 +75,11 @@ def inflow(purse: float, per_year: float, revenue_index: float, elasticity: floa
 def weighted_median(values: ArrayLike, weights: ArrayLike) -> float:
     """Smallest value at which half of the total weight is reached from below; nan without weight."""
     v, w = np.asarray(values, dtype=np.float64), np.asarray(weights, dtype=np.float64)
-    order = np.argsort(v, kind="stable")
-    reached = np.cumsum(w[order])
+    order = v.argsort(kind="stable")
+    reached = w[order].cumsum()
     if not reached.size or reached[-1] <= 0.0:
         return math.nan
-    return float(v[order][np.searchsorted(reached, 0.5 * reached[-1])])
+    return float(v[order[reached.searchsorted(0.5 * reached[-1])]])
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,7 @@ class Cleared:
     paid: FloatArray
     coverage: float
 
-    @property
+    @cached_property
     def amount(self) -> float:
         """USD raised."""
         return math.fsum(self.paid.tolist())

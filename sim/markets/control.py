@@ -56,14 +56,15 @@ def credit_limit(market: Market, lab: Lab) -> float:
 
 def beyond_credit(market: Market, lab: Lab) -> bool:
     """Whether the lab owes more than its cash and its credit cover."""
-    return -net_cash(market, lab) > credit_limit(market, lab)
+    owed = -net_cash(market, lab)
+    return owed > 0.0 and owed > credit_limit(market, lab)
 
 
 def note_distress(market: Market, lab: Lab) -> None:
     """Count the quarters in which a lab that found no money is short of runway."""
     refused = lab.round_failed and market.quarter - lab.last_ask <= market.parameters.capital.between_rounds
-    short = lab.runway_quarters() < market.parameters.control.distress_runway
-    lab.distressed = lab.distressed + 1 if short and refused else 0
+    short = refused and lab.runway_quarters() < market.parameters.control.distress_runway
+    lab.distressed = lab.distressed + 1 if short else 0
 
 
 def restructure(market: Market, lab: Lab) -> None:
@@ -180,8 +181,10 @@ def sell_labs(market: Market) -> None:
     targets = on_offer(market)
     if not targets:
         return
-    shares = regional_shares(market)
     offers = [offer for lab in targets for offer in offers_for(market, lab, targets)]
+    if not offers:
+        return
+    shares = regional_shares(market)
     taken: set[str] = set()
     for offer in sorted(offers, key=lambda o: (-o.payoff, o.target.id, o.buyer.id, o.kind)):
         if offer.target.id in taken or offer.buyer.id in taken:

@@ -127,6 +127,8 @@ def growth_of_research(market: Market, lab: Lab) -> float:
     """What the lab would spend more than today, USD a year, on average until the next round, on the way to its aim."""
     c, costs = market.parameters.capital, market.parameters.costs
     aim = max(lab.target_run, costs.minimum_run) * lab.budget_per_run()
+    if aim <= lab.plan.budget:
+        return 0.0
     quarters = np.arange(1.0, c.runway_target / DT + 1.0)
     path = np.minimum(aim, lab.plan.budget * costs.budget_ratchet**quarters)
     return max(0.0, built_out(path - lab.plan.budget, costs.build_out_lag, costs.staff_share))
@@ -159,25 +161,23 @@ def first_ask(market: Market, lab: Lab) -> Ask:
 
 
 def values(market: Market, wanted: list[Ask]) -> Floats:
-    """What each lab that asks is worth to each investor, USD, shape (investors, asks)."""
-    return np.exp(np.column_stack([_log_values(market, ask) for ask in wanted]))
-
-
-def _log_values(market: Market, ask: Ask) -> Floats:
-    """Worth of one lab, log USD, to every investor: conviction, distance, herd, mood and opinion tilt it."""
-    p, c, s, lab = market.parameters, market.parameters.capital, market.parameters.switches, ask.lab
-    investors = [investor.parameters for investor in market.investor.values()]
-    tilt = np.full(len(investors), math.log(max(ask.worth, 1.0)) + market.mood)  # of the lab with the money it asks for
+    """What each lab that asks is worth to each investor, USD, shape (investors, asks), with the money it asks for:
+    conviction, distance, herd, mood, opinion and compute sold to it tilt it."""
+    p, c, s = market.parameters, market.parameters.capital, market.parameters.switches
+    labs, investors = [ask.lab for ask in wanted], [investor.parameters for investor in market.investor.values()]
+    tilt = np.tile([math.log(max(ask.worth, 1.0)) + market.mood for ask in wanted], (len(investors), 1))
     if s.conviction:
-        theses, hedges = np.array([i.thesis for i in investors]), np.array([i.hedging for i in investors])
-        tilt += conviction(theses, lab.creed, hedges, c.conviction)
+        theses, hedges = np.array([[i.thesis] for i in investors]), np.array([[i.hedging] for i in investors])
+        tilt += conviction(theses, [lab.creed for lab in labs], hedges, c.conviction)
     if s.herd:
-        tilt += c.herd * math.log(max(lab.last_demand, 1.0))
-    region = lab.parameters.region
-    tilt -= c.abroad * np.array([p.regions[i.region].distrust.get(region, 0.0) for i in investors])
-    tilt += c.home * np.array([i.kind == "sovereign" and i.region == region for i in investors])
-    opinions = np.array([investor.opinion(lab.id) for investor in market.investor.values()])
-    return np.asarray(tilt + c.opinion * opinions + np.log1p(market.outlook.compute_profit(lab, ask.worth, p)))
+        tilt += c.herd * np.array([math.log(max(lab.last_demand, 1.0)) for lab in labs])
+    homes = [lab.parameters.region for lab in labs]
+    felt = {name: [region.distrust.get(home, 0.0) for home in homes] for name, region in p.regions.items()}
+    tilt -= c.abroad * np.array([felt[i.region] for i in investors])
+    tilt += c.home * np.array([[i.kind == "sovereign" and i.region == home for home in homes] for i in investors])
+    opinions = np.array([[investor.opinion(lab.id) for lab in labs] for investor in market.investor.values()])
+    profits = np.column_stack([market.outlook.compute_profit(ask.lab, ask.worth, p) for ask in wanted])
+    return np.exp(tilt + c.opinion * opinions + np.log1p(profits))
 
 
 def bids(market: Market, worth: Floats) -> Floats:
@@ -214,7 +214,7 @@ def hold_rounds(market: Market) -> None:
 
 def settle_round(market: Market, ask: Ask, cleared: Cleared) -> None:
     """Money and shares of one round, or its failure, with the numbers that decided."""
-    lab, names = ask.lab, list(market.investor)
+    lab = ask.lab
     lab.last_ask, lab.last_demand, lab.round_failed = market.quarter, cleared.coverage, cleared.failed
     numbers = {
         "ask_usd": ask.amount,
@@ -238,15 +238,15 @@ def settle_round(market: Market, ask: Ask, cleared: Cleared) -> None:
             market.withdraw(lab)
         return
     before = lab.valuation
-    paid = dict(zip(names, cleared.paid.tolist(), strict=True))
+    paid = {name: usd for name, usd in zip(market.investor, cleared.paid.tolist(), strict=True) if usd > 0.0}
     stakes_before = lab.stakes
-    in_compute = {name: investor.part_in_compute for name, investor in market.investor.items()}
+    in_compute = {name: market.investor[name].part_in_compute for name in paid}
     post = hold_round(market, lab, cleared.pre_money, paid, in_compute)
     claim_revenue(market, lab, stakes_before)
     if lab.status == NOT_ENTERED:
         market.found(lab)
     numbers |= {"post_money_usd": post, "sold_fraction": cleared.amount / post, "marked_before_usd": before}
-    lead = max(names, key=lambda name: paid[name])
+    lead = max(paid, key=lambda name: paid[name])
     word = "down round, " if cleared.pre_money < before else ""
     said += f"; {word}{dollars(cleared.amount)} at {dollars(cleared.pre_money)} before the money"
     market.event("round", lab.id, lead, cleared.amount, said, numbers)

@@ -17,20 +17,17 @@ if TYPE_CHECKING:
     from sim.markets.control import Offer
 
 
-def owner_shares(market: Market, spend: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Shares of API spend (0-1) by position of a representative lab of each owner; zeros where nothing is sold."""
+def representatives(market: Market) -> list[int]:
+    """Position under which each lab is pooled with others of its owner, by position; the community last, on its own."""
     first: dict[str, int] = {}
-    for lab in market.roster:
-        first.setdefault(lab.owner, lab.position)
-    owner = [first[lab.owner] for lab in market.roster] + [len(market.roster)]
+    return [*(first.setdefault(lab.owner, lab.position) for lab in market.roster), len(market.roster)]
+
+
+def owner_shares(owner: list[int], spend: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Shares of API spend (0-1) by position of a representative lab of each `owner`; zeros where nothing is sold."""
     pooled = np.bincount(owner, spend, spend.size).astype(np.float64)
     whole = float(pooled.sum())
     return np.asarray(pooled / whole if whole > 0.0 else pooled)
-
-
-def representative(market: Market, lab: Lab) -> int:
-    """Position under which an owner's labs are pooled."""
-    return next(x.position for x in market.roster if x.owner == lab.owner)
 
 
 def regional_shares(market: Market) -> dict[str, NDArray[np.float64]]:
@@ -38,23 +35,24 @@ def regional_shares(market: Market) -> dict[str, NDArray[np.float64]]:
     usage, labs = market.usage, len(market.roster) + 1
     region = market.population.enterprises.region[usage.enterprise].astype(np.int64)
     spend = np.bincount(region * labs + usage.lab, usage.api_spend, len(REGIONS) * labs).reshape(len(REGIONS), labs)
-    return {name: owner_shares(market, spend[i]) for i, name in enumerate(REGIONS)}
+    owner = representatives(market)
+    return {name: owner_shares(owner, spend[i]) for i, name in enumerate(REGIONS)}
 
 
 def market_screen(market: Market, lab: Lab, buyer: Lab) -> Review:
     """HHI of world API spend by owner before and after a merger of two owners."""
     usage = market.usage
     spend = np.bincount(usage.lab, usage.api_spend, len(market.roster) + 1).astype(np.float64)
-    a, b = representative(market, lab), representative(market, buyer)
-    return review(owner_shares(market, spend), a, b, Thresholds(0.0, 0.0, 1.0))
+    owner = representatives(market)
+    return review(owner_shares(owner, spend), owner[lab.position], owner[buyer.position], Thresholds(0.0, 0.0, 1.0))
 
 
 def blocked(market: Market, offer: Offer, shares: dict[str, NDArray[np.float64]]) -> bool:
     """Whether a regulator forbids a merger: harm presumed in a region where both sell, unless the target would fail."""
     if not market.parameters.switches.merger_review:
         return False
-    lab, buyer = offer.target, offer.buyer
-    a, b = representative(market, lab), representative(market, buyer)
+    lab, buyer, owner = offer.target, offer.buyer, representatives(market)
+    a, b = owner[lab.position], owner[buyer.position]
     for name in REGIONS:
         rules, s = market.parameters.regions[name], shares[name]
         if s[a] <= 0.0 or s[b] <= 0.0 or (rules.failing_firm and lab.distressed):

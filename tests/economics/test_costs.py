@@ -21,7 +21,8 @@ from sim.economics.costs import (
 
 def test_serving_cost_grows_with_the_root_of_compute() -> None:
     """100x the compute: 10x the cost; progress and efficiency divide. Kills: no root, efficiency multiplied."""
-    np.testing.assert_allclose(serving_cost(12.0, [0.0, 2.0], [1.0, 3.2], [1.0, 1.25]), [12.0, 30.0], rtol=1e-14)
+    assert serving_cost(12.0, 0.0, 1.0, 1.0) == 12.0
+    assert serving_cost(12.0, 2.0, 3.2, 1.25) == pytest.approx(30.0, rel=1e-14)
 
 
 def test_self_hosted_cost_by_hand() -> None:

@@ -404,7 +404,7 @@ def test_the_next_best_offer_is_considered(baseline: Scenario) -> None:
 
 def rivals(market: Market, shares: dict[str, np.ndarray], a: Lab, b: Lab) -> bool:
     """Whether both labs' owners sell in some region."""
-    x, y = (merger_review.representative(market, lab) for lab in (a, b))
+    x, y = (merger_review.representatives(market)[lab.position] for lab in (a, b))
     return any(s[x] > 0.0 and s[y] > 0.0 for s in shares.values())
 
 
@@ -444,7 +444,8 @@ def test_regions_review_what_is_sold_to_their_buyers(baseline: Scenario) -> None
         shares = merger_review.regional_shares(market)
         for lab in (market.lab[name] for name in ("cohere", "ai21", "inflection")):
             for offer in control.offers_for(market, lab, [lab]):
-                both = all(shares[place][merger_review.representative(market, x)] > 0.0 for x in (lab, offer.buyer))
+                owner = merger_review.representatives(market)
+                both = all(shares[place][owner[x.position]] > 0.0 for x in (lab, offer.buyer))
                 verdicts[place, lab.id, offer.buyer.id] = merger_review.blocked(market, offer, shares), both
     assert {verdict for verdict, _ in verdicts.values()} == {True, False}
     assert all(verdict == both for verdict, both in verdicts.values()), verdicts

@@ -8,11 +8,13 @@ import pytest
 from sim.streams import Streams
 
 
-def test_draws_match_the_stated_construction():
-    """Kills: Python's hash() (differs between processes), another bit generator, the quarter left out of the key."""
+@pytest.mark.parametrize("seed", [0, 5, 2**32, 2**63 - 1])
+def test_draws_match_the_stated_construction(seed):
+    """Kills: Python's hash() (differs between processes), another bit generator, the quarter left out of the key, the
+    words of a long seed in the wrong order."""
     key = (zlib.crc32(b"taste"), 7)
-    expected = np.random.Generator(np.random.PCG64DXSM(np.random.SeedSequence(5, spawn_key=key)))
-    drawn = Streams(5).block("taste", 7, (4, 3))
+    expected = np.random.Generator(np.random.PCG64DXSM(np.random.SeedSequence(seed, spawn_key=key)))
+    drawn = Streams(seed).block("taste", 7, (4, 3))
     assert drawn.dtype == np.float32
     np.testing.assert_array_equal(drawn, expected.random((4, 3), dtype=np.float32))
 
