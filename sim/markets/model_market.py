@@ -28,8 +28,8 @@ LEAST_EXPOSURE = 0.05  # a lab whose contracts outlast its horizon still sees so
 
 @dataclass(frozen=True)
 class Usage:
-    """Every workload that runs a model this quarter, one entry each; money in USD this quarter for all firms that the
-    enterprise stands for, tokens in Mtok."""
+    """Every workload that runs a model this quarter, one entry each in order of enterprise; money in USD this quarter
+    for all firms that the enterprise stands for, tokens in Mtok."""
 
     row: Ints
     enterprise: NDArray[np.int32]
@@ -49,6 +49,18 @@ class Usage:
     services: Floats  # to the developer of the open weights it runs
     going: Floats  # by type, USD per Mtok: the price at which budgets for tokens are just spent
     budget: Floats  # what it would spend at the going price
+
+    @cached_property
+    def begins(self) -> Flags:
+        """Whether it is the first entry of its enterprise."""
+        begins = np.ones(self.enterprise.size, bool)
+        np.not_equal(self.enterprise[1:], self.enterprise[:-1], out=begins[1:])
+        return begins
+
+    @cached_property
+    def buyers(self) -> NDArray[np.int32]:
+        """The enterprises that run anything, each once, in order."""
+        return self.enterprise.compress(self.begins)
 
     @cached_property
     def first_hand(self) -> Flags:

@@ -188,7 +188,7 @@ def _buyers(market: Market) -> dict[str, Any]:
     deployed = usage.working
     own = (usage.mode == SELF) | (usage.mode == EDGE)
     using = np.zeros(market.population.enterprises.count, bool)
-    using[usage.enterprise] = True
+    using[usage.buyers] = True
     members = dict(zip(POPULATIONS, market.yardstick.members, strict=True))
     large = members["large"]
     total = float(deployed.sum())
