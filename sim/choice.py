@@ -66,9 +66,11 @@ class Conditions:
 class OwnHosting:
     """Yearly USD of running weights oneself: infrastructure, hired staff, integrator; and integration at the edge.
 
-    `up_front` is the investment, USD once, of a workload that is not on own servers yet.
+    `scale` is that of fixed cost, relative to a workload of the reference budget on the first day; `up_front` the
+    investment, USD once, of a workload that is not on own servers yet.
     """
 
+    scale: Floats
     infrastructure: Floats
     operations: Floats
     integrator: Floats
@@ -88,6 +90,7 @@ def own_hosting(population: Population, rows: Ints, budget: Floats, seen: Condit
     engaged = integrator_helps(p, seen.premium)
     missing = (1.0 - talent) * (1.0 - d.integrator_relief * engaged)
     return OwnHosting(
+        scale=scale,
         infrastructure=scale * h.infrastructure,
         operations=scale * staff * missing,
         integrator=scale * (1.0 - talent) * engaged * d.integrator_fee * h.infrastructure,
@@ -439,7 +442,7 @@ def upgrade_gain(
     beta = p.demand.price_sensitivity * beta
     worth = [
         value * catalogue.quality[kind, m]
-        - beta * np.log(catalogue.unit_cost[kind, m, mode] + fixed * going / budget + other)
+        - beta * np.log(catalogue.cost_of(kind, m, mode) + fixed * going / budget + other)
         for m in models
     ]
     return np.asarray(worth[1] - worth[0])

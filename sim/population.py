@@ -226,7 +226,7 @@ class Population:
         """Enterprises whose rank the adoption share of their segment has passed adopt; their first workload begins."""
         e = self.enterprises
         self.adoption = new_shares
-        newcomers = np.flatnonzero(~e.adopted & (e.rank < new_shares[e.segment]))
+        newcomers = np.flatnonzero(~e.adopted & (e.rank < new_shares.take(e.segment)))
         e.adopted[newcomers] = True
         self._begin(e.slots[newcomers], quarter)
 
@@ -276,7 +276,7 @@ class Population:
         """Write down choices and sign until the end of the contract; a workload left without a model asks again."""
         w = self.workloads
         w.moved_in[:] = False
-        w.moved_in[rows] = (mode == SELF_HOSTED) & (w.mode[rows] != SELF_HOSTED)
+        w.moved_in[rows] = (mode == SELF_HOSTED) & (w.mode.take(rows) != SELF_HOSTED)
         w.model[rows] = model
         w.lab[rows] = lab
         w.mode[rows] = mode
