@@ -650,8 +650,9 @@ class Market(mesa.Model):
         self.yardstick = self.yardstick.owned_by([*(lab.owner for lab in self.roster), COMMUNITY])
         news = self.chronicle.write(self)
         block = share_block(self.usage, self.catalogue, self.population, self.yardstick, news.pulls)
+        standing = observation.standing(self, block)
         self.records.share_block(block)
-        self.records.market_row(observation.market_row(self, block, news))
+        self.records.market_row(observation.market_row(self, block, standing, news))
         for row in observation.lab_rows(self, news):
             self.records.lab_row(row)
         self.records.funding_row(observation.funding_row(self))
@@ -660,7 +661,7 @@ class Market(mesa.Model):
                 self.records.row(table, row)
         for table, columns in news.tables.items():
             self.records.columns(table, columns)
-        self.last_standing = observation.standing(self, block)
+        self.last_standing = standing
 
     # ---- looking things up
 
