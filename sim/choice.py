@@ -66,9 +66,11 @@ class Conditions:
 class OwnHosting:
     """Yearly USD of running weights oneself: infrastructure, hired staff, integrator; and integration at the edge.
 
-    `up_front` is the investment, USD once, of a workload that is not on own servers yet.
+    `scale` is that of fixed cost, relative to a workload of the reference budget on the first day; `up_front` the
+    investment, USD once, of a workload that is not on own servers yet.
     """
 
+    scale: Floats
     infrastructure: Floats
     operations: Floats
     integrator: Floats
@@ -88,11 +90,12 @@ def own_hosting(population: Population, rows: Ints, budget: Floats, seen: Condit
     engaged = integrator_helps(p, seen.premium)
     missing = (1.0 - talent) * (1.0 - d.integrator_relief * engaged)
     return OwnHosting(
+        scale=scale,
         infrastructure=scale * h.infrastructure,
         operations=scale * staff * missing,
         integrator=scale * (1.0 - talent) * engaged * d.integrator_fee * h.infrastructure,
         edge=scale * h.edge_integration,
-        up_front=scale * h.up_front * (population.workloads.mode[rows] != SELF),
+        up_front=scale * h.up_front * (population.workloads.mode.take(rows) != SELF),
         missing=missing,
         burden=missing * (1.0 - seen.tooling),
     )
@@ -107,7 +110,7 @@ def integrator_helps(p: Parameters, premium: float) -> bool:
 
 def talent_of(population: Population, rows: Ints, seen: Conditions) -> Floats:
     """AI talent, 0-1, of the enterprises behind the workloads, after diffusion."""
-    born = population.enterprises.talent[population.workloads.enterprise[rows]].astype(np.float64)
+    born = population.enterprises.talent.take(population.workloads.enterprise.take(rows)).astype(np.float64)
     return np.asarray(born + (1.0 - born) * seen.talent_gain)
 
 
@@ -124,10 +127,11 @@ def choose(
         return chosen
     kind = population.workloads.chosen_type(rows)
     order = np.argsort(kind, kind="stable")
-    buyers = _Buyers.of(population, rows[order], menu, seen, switching[order])
+    kind = kind.take(order)
+    buyers = _Buyers.of(population, rows.take(order), kind, menu, seen, switching.take(order))
     attributes = _attributes(population, menu, seen)
-    bounds = np.searchsorted(kind[order], np.arange(len(WORKLOADS) + 1)).tolist()
-    draws, dissimilarity = uniform[order], nest_parameter(population.parameters)
+    bounds = np.searchsorted(kind, np.arange(len(WORKLOADS) + 1)).tolist()
+    draws, dissimilarity = uniform.take(order), nest_parameter(population.parameters)
     for kinds in (range(EDGE_TYPE), range(EDGE_TYPE, len(WORKLOADS))):  # edge work, the last type, sees more offers
         offers = np.flatnonzero((menu.mode != EDGE) | (EDGE_TYPE in kinds))
         whole = slice(bounds[kinds.start], bounds[kinds.stop])
@@ -189,28 +193,36 @@ class _Buyers:
     own: Single  # (2, workloads): fixed USD per Mtok self-hosted and at the edge
 
     @classmethod
-    def of(cls, population: Population, rows: Ints, menu: Menu, seen: Conditions, switching: Floats) -> _Buyers:
+    def of(
+        cls,
+        population: Population,
+        rows: Ints,
+        kind: NDArray[np.int8],
+        menu: Menu,
+        seen: Conditions,
+        switching: Floats,
+    ) -> _Buyers:
         p, w = population.parameters, population.workloads
-        d, kind = p.demand, w.chosen_type(rows)
+        d = p.demand
         budget = population.yearly_budget(rows, seen.budget_index)
         own = own_hosting(population, rows, budget, seen)
         spread = own.up_front / (population.contract(rows) * DT)  # over the contract
         fixed = np.stack((own.infrastructure + own.operations + own.integrator + spread, own.edge))
         leave = np.zeros(rows.size, np.float32)
         if p.switches.switching_costs:
-            cost = d.switching_cost * _by_segment(population, rows, "switching")
-            leave = (cost * switching * (w.lab[rows] >= 0)).astype(np.float32)
+            cost = d.switching_cost * _by_segment(population, w.segment.take(rows), "switching")
+            leave = (cost * switching * (w.lab.take(rows) >= 0)).astype(np.float32)
         change = np.float32(d.mode_switching_ratio) * leave
-        features = np.empty((WANTS + _places(population) + menu.labs.size, rows.size), np.float32)
-        wants, places, vendors = np.vsplit(features, (WANTS, WANTS + _places(population)))
-        _fill_wants(wants, population, rows, own)
-        _fill_places(places, population, rows, change)
-        _fill_vendors(vendors, population, rows, menu, seen, leave)
+        before_vendors = WANTS + _places(population)
+        features = np.empty((before_vendors + menu.labs.size, rows.size), np.float32)
+        _fill_wants(features[:WANTS], population, rows, own)
+        _fill_places(features[WANTS:before_vendors], population, rows, change)
+        _fill_vendors(features[before_vendors:], population, rows, menu, seen, leave)
         return cls(
             features=features,
             none=leave + change,
-            sensitivity=wants[1],
-            own=(fixed * (seen.going_price[kind] / budget)).astype(np.float32),
+            sensitivity=features[1],
+            own=(fixed * (seen.going_price.take(kind) / budget)).astype(np.float32),
         )
 
     def part(self, block: slice) -> _Buyers:
@@ -218,26 +230,27 @@ class _Buyers:
         return _Buyers(self.features[:, block], self.none[block], self.sensitivity[block], self.own[:, block])
 
 
-def _by_segment(population: Population, rows: Ints, name: str) -> Single:
-    """A trait of the segment behind each workload."""
+def _by_segment(population: Population, segment: NDArray[np.int8], name: str) -> Single:
+    """A trait of each workload's segment."""
     traits = np.array([getattr(segment, name) for segment in population.segments], np.float32)
-    return np.asarray(traits[population.workloads.segment[rows]])
+    return traits.take(segment)
 
 
 def _fill_wants(wants: Single, population: Population, rows: Ints, own: OwnHosting) -> None:
     """What buyers care about: quality, cost, assurance, privacy, whether data may leave, adapting weights, ease of
     operation, steadiness, openness."""
     p, e = population.parameters, population.enterprises
-    d, who = p.demand, population.workloads.enterprise[rows]
+    d, who, segment = p.demand, population.workloads.enterprise.take(rows), population.workloads.segment.take(rows)
+    privacy = e.privacy.take(who)
     wants[0] = 1.0
-    wants[1] = d.price_sensitivity * _by_segment(population, rows, "price_sensitivity")
-    wants[2] = p.weight("assurance") * _by_segment(population, rows, "assurance")
-    wants[3] = p.weight("privacy") * e.privacy[who]
-    wants[4] = p.switches.air_gap * (e.privacy[who] > d.air_gap)
+    wants[1] = d.price_sensitivity * _by_segment(population, segment, "price_sensitivity")
+    wants[2] = p.weight("assurance") * _by_segment(population, segment, "assurance")
+    wants[3] = p.weight("privacy") * privacy
+    wants[4] = p.switches.air_gap * (privacy > d.air_gap)
     wants[5] = p.weight("customisation") * (1.0 - d.tuning_skill * p.switches.fine_tuning * own.missing)
     wants[6] = p.weight("operations") * own.burden
-    wants[7] = p.weight("volatility") * _by_segment(population, rows, "risk_aversion")
-    wants[8] = e.taste[who] + p.weight("strategic_open_lean") * e.strategic[who]
+    wants[7] = p.weight("volatility") * _by_segment(population, segment, "risk_aversion")
+    wants[8] = e.taste.take(who) + p.weight("strategic_open_lean") * e.strategic.take(who)
 
 
 def _places(population: Population) -> int:
@@ -247,14 +260,19 @@ def _places(population: Population) -> int:
 
 def _fill_places(places: Single, population: Population, rows: Ints, change: Single) -> None:
     """Where buyers stand: region (distrust, then language and rules), segment, and the mode they would leave."""
-    p, w = population.parameters, population.workloads
-    regions, segments = np.arange(len(REGIONS))[:, None], np.arange(len(population.segments))[:, None]
-    abroad, home, segment, mode = np.vsplit(places, np.cumsum((regions.size, regions.size, segments.size)))
-    home[:] = w.region[rows] == regions
-    distrust = p.demand.origin_distrust * p.switches.origin * _by_segment(population, rows, "distrust")
-    np.multiply(home, distrust, out=abroad)
-    segment[:] = w.segment[rows] == segments
-    np.multiply(w.mode[rows] == np.arange(len(MODES))[:, None], change, out=mode)
+    p, w, regions, segments = population.parameters, population.workloads, len(REGIONS), len(population.segments)
+    segment = w.segment.take(rows)
+    home = places[regions : 2 * regions]
+    home[:] = w.region.take(rows) == _column(regions)
+    distrust = p.demand.origin_distrust * p.switches.origin * _by_segment(population, segment, "distrust")
+    np.multiply(home, distrust, out=places[:regions])
+    places[2 * regions : -len(MODES)] = segment == _column(segments)
+    np.multiply(w.mode.take(rows) == _column(len(MODES)), change, out=places[-len(MODES) :])
+
+
+def _column(count: int) -> NDArray[np.int8]:
+    """0, 1, ... as a column of the type in which workloads keep small numbers: comparing unlike types is slow."""
+    return np.arange(count, dtype=np.int8)[:, None]
 
 
 def _fill_vendors(
@@ -262,10 +280,11 @@ def _fill_vendors(
 ) -> None:
     """How buyers stand to each lab on the menu: lasting taste less dependence, and what holds them to the incumbent."""
     w = population.workloads
-    np.take(seen.taste[menu.labs], w.enterprise[rows], axis=1, out=vendors, mode="clip")  # "raise" would buffer it
+    who = w.enterprise.take(rows)
+    np.take(seen.taste.take(menu.labs, axis=0), who, axis=1, out=vendors, mode="clip")  # "raise" would buffer it
     position = np.full(seen.brand.size + 1, -1, np.int64)  # the last entry serves "no incumbent", -1
     position[menu.labs] = np.arange(menu.labs.size)
-    home = position[w.lab[rows]]
+    home = position.take(w.lab.take(rows))
     incumbent = np.flatnonzero(home >= 0)
     vendors[home[incumbent], incumbent] += leave[incumbent]
 
@@ -395,11 +414,11 @@ def upgrades(
     at no switching cost.
     """
     p, w = population.parameters, population.workloads
-    rows = rows[np.flatnonzero(uniform[rows] < arrival_probability(p.demand.upgrade, DT))]
-    model = catalogue.row_of[w.model[rows]].astype(np.int64)
-    newer = np.flatnonzero(catalogue.successor[model] != model)
-    rows, model = rows[newer], model[newer]
-    successor = catalogue.successor[model]
+    rows = rows.compress(uniform.take(rows) < arrival_probability(p.demand.upgrade, DT))
+    model = catalogue.row_of.take(w.model.take(rows)).astype(np.int64)
+    newer = np.flatnonzero(catalogue.successor.take(model) != model)
+    rows, model = rows.take(newer), model.take(newer)
+    successor = catalogue.successor.take(model)
     gain = upgrade_gain(population, rows, catalogue, seen, (model, successor))
     better = gain > 0.0
     return rows[better], successor[better]
@@ -410,19 +429,20 @@ def upgrade_gain(
 ) -> Floats:
     """Utility of the second of two models (catalogue rows) over the first, in the workload's mode; nan if unsold."""
     p, w = population.parameters, population.workloads
-    kind, mode = w.chosen_type(rows), w.mode[rows]
+    kind, mode = w.chosen_type(rows), w.mode.take(rows)
     budget = population.yearly_budget(rows, seen.budget_index)
-    going = seen.going_price[kind]
+    going = seen.going_price.take(kind)
     fixed = np.zeros(rows.size)
     mine = np.flatnonzero(self_run(mode))
     own = own_hosting(population, rows[mine], budget[mine], seen)
     fixed[mine] = np.where(mode[mine] == SELF, own.infrastructure + own.operations + own.integrator, own.edge)
-    other = seen.other_cost[kind]
-    value = np.array([p.workloads[name].value for name in WORKLOADS])[kind]
-    beta = p.demand.price_sensitivity * np.array([s.price_sensitivity for s in population.segments])[w.segment[rows]]
+    other = seen.other_cost.take(kind)
+    value = np.array([p.workloads[name].value for name in WORKLOADS]).take(kind)
+    beta = np.array([s.price_sensitivity for s in population.segments]).take(w.segment.take(rows))
+    beta = p.demand.price_sensitivity * beta
     worth = [
         value * catalogue.quality[kind, m]
-        - beta * np.log(catalogue.unit_cost[kind, m, mode] + fixed * going / budget + other)
+        - beta * np.log(catalogue.cost_of(kind, m, mode) + fixed * going / budget + other)
         for m in models
     ]
     return np.asarray(worth[1] - worth[0])

@@ -41,9 +41,10 @@ def pulls_of(
     stratum, count = strata[0].take(usage.enterprise), strata[1]
     kinds, modes, models = len(WORKLOADS), len(MODES), catalogue.lab.size
     at = np.flatnonzero(moved & (usage.mode >= HOSTED))
-    amount = np.where(self_run(usage.mode[at]), p.start_pulls, p.hosted_pulls) * usage.weight[at]
-    started = _sums(stratum[at] * models + usage.model[at], amount, (count, models))
-    by_use = _sums((stratum[at] * kinds + usage.kind[at]) * modes + usage.mode[at], amount, (count, kinds, modes))
+    mode, place = usage.mode.take(at), stratum.take(at)
+    amount = np.where(self_run(mode), p.start_pulls, p.hosted_pulls) * usage.weight.take(at)
+    started = _sums(place * models + usage.model.take(at), amount, (count, models))
+    by_use = _sums((place * kinds + usage.kind.take(at)) * modes + mode, amount, (count, kinds, modes))
     often = np.full(kinds, p.trial_pulls * p.production_trials)
     often[PILOT] = p.trial_pulls
     looking = often * _sums(stratum * kinds + usage.kind, usage.weight, (count, kinds))

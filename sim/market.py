@@ -469,7 +469,7 @@ class Market(mesa.Model):
         scale = np.ones(w.count)
         scale[self.graduates] = self.parameters.demand.graduation_switching_ratio
         draws = self.streams.even("workloads/choice", self.quarter, w.count)
-        offer = self.decide(due, seen, scale[due], draws[due])
+        offer = self.decide(due, seen, scale.take(due), draws.take(due))
         ids = np.array([m.id for m in self.catalogue.models])
         taken = np.flatnonzero(offer != NO_MODEL)
         model, lab, mode = (np.full(due.size, NO_MODEL, np.int64) for _ in range(3))
@@ -483,9 +483,8 @@ class Market(mesa.Model):
 
     def _pull_weights(self, model: NDArray[np.int32], mode: NDArray[np.int8]) -> None:
         """Who runs open weights anew, or tries them, downloads them; derivatives grow out of that. Before: by slot."""
-        w, row = self.population.workloads, self.usage.row
-        moved = (w.model[row] != model[row]) | (w.mode[row] != mode[row])
-        stick, p = self.yardstick, self.parameters.community
+        w, stick, p = self.population.workloads, self.yardstick, self.parameters.community
+        moved = ((w.model != model) | (w.mode != mode)).take(self.usage.row)
         strata = stick.stratum, stick.counted.shape[1]
         self.pulls = pulls_of(self.usage, self.catalogue, moved, strata, self.quarter, p)
         by_lab = np.bincount(self.catalogue.lab, self.pulls.by_model.sum(axis=0), len(self.roster) + 1)
@@ -498,8 +497,8 @@ class Market(mesa.Model):
         """
         w, c = self.population.workloads, self.catalogue
         rows = np.flatnonzero(w.running)
-        model = c.row_of[w.model[rows]]
-        gone = rows[(model < 0) | np.isnan(c.unit_cost[0])[model, w.mode[rows]]]
+        model = c.row_of.take(w.model.take(rows))
+        gone = rows.compress((model < 0) | np.isnan(c.cost_of(0, model, w.mode.take(rows))))
         w.model[gone] = NO_MODEL
         has_gone = np.array([lab.status == EXITED for lab in self.roster] + [False])  # the last serves "no lab", -1
         w.lab[gone[has_gone[w.lab[gone]]]] = -1
@@ -572,13 +571,13 @@ class Market(mesa.Model):
         if not np.isfinite(self.going_price).all() or not np.isfinite(usage.spend).all():
             raise FloatingPointError(f"{self.label}: a going price or a bill is not a number: {self.going_price}")
         self.sold, self.submarkets = submarkets(self.catalogue, usage)
-        wait = w.due[usage.row].astype(np.int64) - self.quarter - 1  # as labs will see it when they post prices next
+        wait = w.due.take(usage.row) - self.quarter - 1  # as labs will see it when they post prices next
         self.exposed = exposures(usage, wait, self.parameters.pricing.horizon)
         weight = usage.working
-        counts = np.bincount(w.segment[usage.row].astype(np.int64) * labs + usage.lab, weight, segments * labs)
-        counts = counts.reshape(segments, labs)
+        cell = w.segment.take(usage.row) * np.int64(labs) + usage.lab
+        counts = np.bincount(cell, weight, segments * labs).reshape(segments, labs)
         used = float(weight.sum())
-        self.open_use = float((weight * self.catalogue.is_open[usage.model]).sum()) / used if used > 0.0 else 0.0
+        self.open_use = float((weight * self.catalogue.is_open.take(usage.model)).sum()) / used if used > 0.0 else 0.0
         whole = np.cumsum(counts, axis=1)[:, -1:]  # in order of labs: one more empty lab must not move the last bit
         self.peers = counts / np.where(whole > 0.0, whole, 1.0)
         self.standing = self._standing()
@@ -594,7 +593,7 @@ class Market(mesa.Model):
         total = np.bincount(usage.enterprise, spend, count)
         tied = np.where(self.catalogue.is_open, self.parameters.demand.open_dependence, 1.0)
         dislike = self.parameters.weight("dependence") * tied
-        cost = dislike[usage.model] * spend / np.where(total > 0.0, total, 1.0)[usage.enterprise]
+        cost = dislike.take(usage.model) * spend / np.where(total > 0.0, total, 1.0).take(usage.enterprise)
         standing = self.tastes.copy()
         cell = usage.lab * count + usage.enterprise  # of the flattened array: `at` is quicker along one axis
         np.subtract.at(standing.reshape(-1), cell, cost.astype(np.float32))
@@ -653,8 +652,9 @@ class Market(mesa.Model):
         self.yardstick = self.yardstick.owned_by([*(lab.owner for lab in self.roster), COMMUNITY])
         news = self.chronicle.write(self)
         block = share_block(self.usage, self.catalogue, self.population, self.yardstick, news.pulls)
+        standing = observation.standing(self, block)
         self.records.share_block(block)
-        self.records.market_row(observation.market_row(self, block, news))
+        self.records.market_row(observation.market_row(self, block, standing, news))
         for row in observation.lab_rows(self, news):
             self.records.lab_row(row)
         self.records.funding_row(observation.funding_row(self))
@@ -663,7 +663,7 @@ class Market(mesa.Model):
                 self.records.row(table, row)
         for table, columns in news.tables.items():
             self.records.columns(table, columns)
-        self.last_standing = observation.standing(self, block)
+        self.last_standing = standing
 
     # ---- looking things up
 

@@ -132,7 +132,7 @@ class Workloads:
 
     def chosen_type(self, rows: Ints) -> NDArray[np.int8]:
         """Type that governs the choice: a pilot is a type of its own until it graduates."""
-        return np.where(self.stage[rows] == PILOT, PILOT_TYPE, self.type[rows]).astype(np.int8)
+        return np.where(self.stage.take(rows) == PILOT, np.int8(PILOT_TYPE), self.type.take(rows))
 
 
 class Population:
@@ -217,8 +217,8 @@ class Population:
 
     def contract(self, rows: Ints) -> Ints:
         """Contract length in quarters of the given workloads at their present stage."""
-        production = np.array([s.contract for s in self.segments])[self.workloads.segment[rows]]
-        return np.where(self.workloads.stage[rows] == PILOT, self.parameters.demand.pilot_contract, production)
+        production = np.array([s.contract for s in self.segments]).take(self.workloads.segment.take(rows))
+        return np.where(self.workloads.stage.take(rows) == PILOT, self.parameters.demand.pilot_contract, production)
 
     # ---- a quarter in the life of workloads
 
@@ -226,7 +226,7 @@ class Population:
         """Enterprises whose rank the adoption share of their segment has passed adopt; their first workload begins."""
         e = self.enterprises
         self.adoption = new_shares
-        newcomers = np.flatnonzero(~e.adopted & (e.rank < new_shares[e.segment]))
+        newcomers = np.flatnonzero(~e.adopted & (e.rank < new_shares.take(e.segment)))
         e.adopted[newcomers] = True
         self._begin(e.slots[newcomers], quarter)
 
@@ -276,7 +276,7 @@ class Population:
         """Write down choices and sign until the end of the contract; a workload left without a model asks again."""
         w = self.workloads
         w.moved_in[:] = False
-        w.moved_in[rows] = (mode == SELF_HOSTED) & (w.mode[rows] != SELF_HOSTED)
+        w.moved_in[rows] = (mode == SELF_HOSTED) & (w.mode.take(rows) != SELF_HOSTED)
         w.model[rows] = model
         w.lab[rows] = lab
         w.mode[rows] = mode
@@ -286,9 +286,9 @@ class Population:
 
     def yearly_budget(self, rows: Ints, index: float) -> Floats:
         """USD a year of one represented firm's workloads: base budget x `index`, a pilot's being a part of it."""
-        pilots = self.workloads.stage[rows] == PILOT
+        pilots = self.workloads.stage.take(rows) == PILOT
         scale = np.where(pilots, self.parameters.demand.pilot_budget, 1.0)
-        return np.asarray(self.workloads.budget[rows] * scale * index)
+        return np.asarray(self.workloads.budget.take(rows) * scale * index)
 
 
 def _beta(uniform: Floats, mean: float) -> Single:

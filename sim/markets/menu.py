@@ -49,6 +49,12 @@ class Catalogue:
     row_of: NDArray[np.int32]  # model id -> row, -1 when gone
     successor: Ints  # row of the newest model of the same lab, tier and openness: itself when it is the newest
 
+    def cost_of(self, kind: NDArray[np.integer] | int, model: NDArray[np.integer], mode: NDArray[np.integer]) -> Floats:
+        """`unit_cost` of each of many uses, given by type, row of the model and mode."""
+        _, models, modes = self.unit_cost.shape
+        cell = (kind * np.int64(models) + model) * modes + mode  # of the flattened array: quicker than three axes
+        return np.asarray(self.unit_cost.take(cell))
+
 
 @dataclass(frozen=True)
 class Menu:

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from sim.agents.lab import ReleasedModel
 from sim.choice import Conditions, own_hosting
-from sim.economics.costs import scale_of_fixed_cost
 from sim.economics.demand import going_price, usage_volume
 from sim.economics.pricing import BelievedDemand, LogPrice, posted_prices
 from sim.markets.menu import API, EDGE, HOSTED, PRIVATE, SELF, Catalogue, self_run
@@ -28,8 +27,8 @@ LEAST_EXPOSURE = 0.05  # a lab whose contracts outlast its horizon still sees so
 
 @dataclass(frozen=True)
 class Usage:
-    """Every workload that runs a model this quarter, one entry each; money in USD this quarter for all firms that the
-    enterprise stands for, tokens in Mtok."""
+    """Every workload that runs a model this quarter, one entry each in order of enterprise; money in USD this quarter
+    for all firms that the enterprise stands for, tokens in Mtok."""
 
     row: Ints
     enterprise: NDArray[np.int32]
@@ -49,6 +48,18 @@ class Usage:
     services: Floats  # to the developer of the open weights it runs
     going: Floats  # by type, USD per Mtok: the price at which budgets for tokens are just spent
     budget: Floats  # what it would spend at the going price
+
+    @cached_property
+    def begins(self) -> Flags:
+        """Whether it is the first entry of its enterprise."""
+        begins = np.ones(self.enterprise.size, bool)
+        np.not_equal(self.enterprise[1:], self.enterprise[:-1], out=begins[1:])
+        return begins
+
+    @cached_property
+    def buyers(self) -> NDArray[np.int32]:
+        """The enterprises that run anything, each once, in order."""
+        return self.enterprise.compress(self.begins)
 
     @cached_property
     def first_hand(self) -> Flags:
@@ -93,38 +104,37 @@ def usage_of(population: Population, catalogue: Catalogue, seen: Conditions, ser
     """
     p, w = population.parameters, population.workloads
     rows = np.flatnonzero(w.running)
-    model = catalogue.row_of[w.model[rows]].astype(np.int64)
-    mode = w.mode[rows]
+    model = catalogue.row_of.take(w.model.take(rows)).astype(np.int64)
+    mode = w.mode.take(rows)
     kind = w.chosen_type(rows)
     budget = population.yearly_budget(rows, seen.budget_index)
-    at_edge, private = mode == EDGE, mode == PRIVATE
-    variable = catalogue.unit_cost[kind, model, mode]
+    variable = catalogue.cost_of(kind, model, mode)
     elasticity = p.demand.own_usage_elasticity if p.switches.usage_elasticity else 0.0
-    weight = w.weight[rows]
+    weight = w.weight.take(rows)
     part = DT * weight
     means = budget * part
-    going = _clearing_prices(seen.going_price, kind, means, np.where(at_edge, 0.0, variable), elasticity)
-    price = np.where(at_edge, going[kind], variable)  # at the edge no token has a price: volume is that of the budget
-    tokens = usage_volume(budget, price, going[kind], elasticity) * part
+    going = _clearing_prices(seen.going_price, kind, means, variable, elasticity)
+    usual = going.take(kind)
+    price = np.where(mode == EDGE, usual, variable)  # at the edge no token has a price: volume is that of the budget
+    tokens = usage_volume(budget, price, usual, elasticity) * part
     bill = tokens * variable
     hosting = np.where(mode == HOSTED, bill, 0.0)
     infrastructure, operations, integration = _own_bills(population, rows, budget, bill, seen)
-    production = w.stage[rows] == PRODUCTION
-    rate = production * np.where(catalogue.is_open, service_rates[catalogue.lab], 0.0)[model]
-    list_price = tokens * catalogue.price[model]
-    access = np.where(private, list_price, np.where(mode == API, bill, 0.0))
+    production = w.stage.take(rows) == PRODUCTION
+    rate = production * np.where(catalogue.is_open, service_rates[catalogue.lab], 0.0).take(model)
+    private = np.where(mode == PRIVATE, tokens * catalogue.price.take(model), 0.0)  # at the list price
     return Usage(
         row=rows,
-        enterprise=w.enterprise[rows],
+        enterprise=w.enterprise.take(rows),
         model=model,
-        lab=catalogue.lab[model],
+        lab=catalogue.lab.take(model),
         mode=mode,
         kind=kind,
         production=production,
         weight=weight,
         tokens=tokens,
-        first_party=access,
-        fee=np.where(private, list_price * p.hosting.private_fee, 0.0),
+        first_party=np.where(mode == API, bill, private),
+        fee=private * p.hosting.private_fee,
         hosting=hosting,
         infrastructure=infrastructure,
         operations=operations,
@@ -143,14 +153,13 @@ def _own_bills(
     Own servers pay their compute (`bill`), the fixed cost and, in the quarter of the move, the up-front investment.
     """
     w, h = population.workloads, population.parameters.hosting
-    mode = w.mode[rows]
-    mine = np.flatnonzero(self_run(mode))
-    own = own_hosting(population, rows[mine], budget[mine], seen)
-    weight, house = w.weight[rows[mine]], mode[mine] == SELF
-    full = scale_of_fixed_cost(budget[mine], h.fixed_cost_reference, h.fixed_cost_scale) * seen.fixed_cost_index
+    mine = np.flatnonzero(self_run(w.mode.take(rows)))
+    slot = rows.take(mine)
+    own = own_hosting(population, slot, budget.take(mine), seen)
+    weight, house = w.weight.take(slot), w.mode.take(slot) == SELF
     columns = np.zeros((3, rows.size))
     columns[0, mine] = house * (
-        bill[mine] + (own.infrastructure * DT + full * h.up_front * w.moved_in[rows[mine]]) * weight
+        bill.take(mine) + (own.infrastructure * DT + own.scale * h.up_front * w.moved_in.take(slot)) * weight
     )
     columns[1, mine] = house * own.operations * DT * weight
     columns[2, mine] = np.where(house, own.integrator, own.edge) * DT * weight
@@ -162,7 +171,7 @@ def _clearing_prices(
 ) -> Floats:
     """Going price of each type of work among workloads that pay by the token; last quarter's where there is none."""
     metered = np.flatnonzero(price > 0.0)
-    now = going_price(budget[metered], price[metered], elasticity, kind[metered])
+    now = going_price(budget.take(metered), price.take(metered), elasticity, kind.take(metered))
     cleared = np.full(before.size, np.nan)
     cleared[: now.size] = now
     return np.where(np.isnan(cleared), before, cleared)
@@ -172,9 +181,9 @@ def submarkets(catalogue: Catalogue, usage: Usage) -> tuple[dict[int, Floats], F
     """Budgets of the quarter by type of work: of each model's first-party customers (by model id), and in all."""
     kinds, models = len(WORKLOADS), len(catalogue.models)
     cell = usage.model * kinds + usage.kind
-    own = np.bincount(cell, usage.own_budget, models * kinds).astype(np.float64).reshape(models, kinds)
-    total = np.bincount(usage.kind, usage.budget, kinds).astype(np.float64)
-    return {m.id: own[row] for row, m in enumerate(catalogue.models)}, total
+    own = np.asarray(np.bincount(cell, usage.own_budget, models * kinds), np.float64).reshape(models, kinds)
+    total = np.asarray(np.bincount(usage.kind, usage.budget, kinds), np.float64)
+    return dict(zip((m.id for m in catalogue.models), own, strict=True)), total
 
 
 def believed_demand(
@@ -205,16 +214,16 @@ def believed_demand(
     )
 
 
-def exposures(usage: Usage, wait: Ints, horizon: int) -> dict[int, float]:
+def exposures(usage: Usage, wait: NDArray[np.integer], horizon: int) -> dict[int, float]:
     """Part of the planning horizon (quarters) in which each lab's own budgets are open to rivals, by lab position.
 
     `wait` quarters are left to the contract of each entry of `usage`; budgets are the weights.
     """
     budget = usage.own_budget
-    still_open = 1.0 - np.clip(wait, 0, horizon) / horizon
-    whole = np.bincount(usage.lab, budget)
-    part = np.bincount(usage.lab, budget * still_open)
-    return {int(i): max(LEAST_EXPOSURE, float(part[i] / whole[i])) for i in np.flatnonzero(whole > 0.0)}
+    still_open = 1.0 - np.minimum(np.maximum(wait, 0), horizon) / horizon
+    whole = np.bincount(usage.lab, budget).tolist()
+    part = np.bincount(usage.lab, budget * still_open).tolist()
+    return {i: max(LEAST_EXPOSURE, part[i] / usd) for i, usd in enumerate(whole) if usd > 0.0}
 
 
 def new_prices(prices: Floats, demand: BelievedDemand, conduct: Floats, parameters: Parameters) -> tuple[Floats, Flags]:

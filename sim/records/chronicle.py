@@ -68,8 +68,9 @@ class Posts:
         """The posts of a quarter by slot, and by entry of the usage; `none` is twice the number of labs."""
         first = ((model_ids(catalogue) + 1) * len(MODES) * STAGES).astype(np.int32)
         party = np.full((catalogue.row_of.size + 1) * len(MODES) * STAGES, none, np.int32)
+        whose = catalogue.lab * 2 + catalogue.is_open
         for mode in range(len(MODES)):
-            party[first + (mode * STAGES + 1)] = catalogue.lab * 2 + catalogue.is_open
+            party[first + (mode * STAGES + 1)] = whose
         within = usage.mode * np.int8(STAGES) + usage.production
         at_entry = first.take(usage.model) + within
         of_slot = np.zeros(slots, np.int32)
@@ -121,7 +122,7 @@ class Chronicle:
         """The quarter against the last, which it replaces in memory."""
         usage, c, w = market.usage, market.catalogue, market.population.workloads
         posts, now = Posts.of(usage, c, w.count, self.posts.none)
-        before, trade = self.posts.of_slot[usage.row], Trade.of(usage, c)
+        before, trade = self.posts.of_slot.take(usage.row), Trade.of(usage, c)
         flows = flows_of(market.journal.batches(), len(self.accounts))
         circular, share = self.backing.come_round(flows, tied_purchases(market))
         columns = volatility(self.trade, trade) | lags(market)
@@ -225,8 +226,9 @@ def switches_of(
     was, party = old.party.take(entries[0]), posts[1].party.take(entries[1])
     workloads, spend = transitions(was, party, none + 1, (usage.weight, usage.spend))
     moved = np.flatnonzero((was != party) & (was != none) & (party != none))
-    same = moved[entries[0][moved] // (STAGES * len(MODES)) == entries[1][moved] // (STAGES * len(MODES))]
-    (sold,) = transitions(was[same], party[same], none + 1, (usage.weight[same],))
+    model_was, model_is = (entry.take(moved) // (STAGES * len(MODES)) for entry in entries)
+    same = moved.compress(model_was == model_is)
+    (sold,) = transitions(was.take(same), party.take(same), none + 1, (usage.weight.take(same),))
     left = np.flatnonzero((posts[1].of_slot == 0) & (old.of_slot != 0))
     workloads[:, none] += np.bincount(old.party[old.of_slot[left]], weight[left], none + 1)
     workloads[none, none] = 0.0  # pilots

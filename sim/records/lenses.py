@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +13,7 @@ from sim.markets.menu import Catalogue
 from sim.markets.model_market import Usage
 from sim.parameters import REGIONS, TIERS
 from sim.population import Population
-from sim.records import LENSES, POPULATIONS, ShareKeys
+from sim.records import BY, LENSES, POPULATIONS, ShareKeys
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -76,11 +75,6 @@ class Yardstick:
             segment=positions("segment", population.segment_names),
         )
 
-    @cached_property
-    def nobody_owns_two(self) -> bool:
-        """Whether every lab has an owner of its own, so that shares by owner are those by lab."""
-        return np.unique(self.of_lab["owner"]).size == self.of_lab["owner"].size
-
     def by_segment(self, by_stratum: Floats) -> Floats:
         """Sums (..., population, segment) of what a population counts, from sums whose last axis is the stratum."""
         counted = by_stratum * self.counted
@@ -113,28 +107,18 @@ def share_block(usage: Usage, catalogue: Catalogue, population: Population, stic
     is the key with most of its spending (the first of equals). Pilots count as use and spending, not as deployments.
     Downloads are pulls of open weights by developer of the weights.
     """
-    keys = stick.keys
     of_model = model_keys(catalogue, stick)
-    flows = flow_totals(usage, stick, of_model)
+    flows = flow_totals(usage, pulls, stick, of_model)
     developer = flows["tokens"][list(POPULATIONS).index("developer")]
-    flows["developer_tokens"] = np.broadcast_to(developer, (len(POPULATIONS), len(keys)))
-    within: dict[str, tuple[Ints, NDArray[np.integer]]] = {
-        by: (np.arange(keys.index(by).start, keys.index(by).stop), column)
-        for by, column in (("workload", usage.kind), ("mode", usage.mode))
-    }
-    for by, column in of_model.items():
-        found, key = np.unique(column, return_inverse=True)  # keys without a model have no users: don't look for them
-        within[by] = found, key.take(usage.model)
-    by_use = pulls.by_use.reshape(1, len(pulls.by_use), -1)
-    flows["downloads"] = _by_key(pulls.by_model[None], by_use, stick, of_model)[0]
-    flows["adopters"], flows["primary_vendor"] = _reach(usage, population.enterprises.weight, stick, within)
+    flows["developer_tokens"] = np.broadcast_to(developer, (len(POPULATIONS), len(stick.keys)))
+    flows["adopters"], flows["primary_vendor"] = _reach(usage, population.enterprises.weight, stick, of_model)
     return _normalised(np.stack([flows[lens] for lens in LENSES], axis=1), usage, stick)
 
 
-def flow_totals(usage: Usage, stick: Yardstick, of_model: dict[str, Ints]) -> dict[str, Floats]:
+def flow_totals(usage: Usage, pulls: Pulls, stick: Yardstick, of_model: dict[str, Ints]) -> dict[str, Floats]:
     """Sums (population, key) of each flow lens: by stratum first, then over the strata that a population counts.
 
-    `of_model` says where on the key axis each model stands.
+    `of_model` says where on the key axis each model stands. Downloads come summed by stratum already, as `pulls`.
     """
     values = {
         "api_spend": usage.api_spend,
@@ -145,15 +129,18 @@ def flow_totals(usage: Usage, stick: Yardstick, of_model: dict[str, Ints]) -> di
     strata, models = stick.counted.shape[1], of_model["lab"].size
     stratum = stick.stratum.take(usage.enterprise)
 
-    def table(part: NDArray[np.integer], width: int) -> Floats:
+    def table(part: NDArray[np.integer], width: int, downloads: Floats) -> Floats:
         """Sums (lens, stratum, part), where `part` says to which of `width` parts each entry of `usage` belongs."""
         cell = stratum * width + part
-        return np.stack([np.bincount(cell, value, strata * width).reshape(strata, width) for value in values.values()])
+        sums = [np.bincount(cell, value, strata * width) for value in values.values()]
+        return np.stack([*sums, downloads.ravel()]).reshape(-1, strata, width)
 
     modes, kinds = stick.keys.index("mode"), stick.keys.index("workload")
     width = modes.stop - modes.start
-    by_use = table(usage.kind * np.int64(width) + usage.mode, width * (kinds.stop - kinds.start))
-    return dict(zip(values, _by_key(table(usage.model, models), by_use, stick, of_model), strict=True))
+    use = usage.kind * np.int64(width) + usage.mode
+    by_use = table(use, width * (kinds.stop - kinds.start), pulls.by_use)
+    totals = _by_key(table(usage.model, models, pulls.by_model), by_use, stick, of_model)
+    return dict(zip((*values, "downloads"), totals, strict=True))
 
 
 def _by_key(by_model: Floats, by_use: Floats, stick: Yardstick, of_model: dict[str, Ints]) -> Floats:
@@ -169,24 +156,31 @@ def _by_key(by_model: Floats, by_use: Floats, stick: Yardstick, of_model: dict[s
     return totals
 
 
-def _reach(
-    usage: Usage, weight: Floats, stick: Yardstick, within: dict[str, tuple[Ints, NDArray[np.integer]]]
-) -> tuple[Floats, Floats]:
-    """Weighted counts (population, key) of enterprises that use a key, and of those for whom it is the first.
+def _within(usage: Usage, keys: ShareKeys, of_model: dict[str, Ints]) -> dict[str, tuple[Ints, NDArray[np.integer]]]:
+    """For each `by`, positions on the key axis and which of them each entry of `usage` has.
 
-    `within` gives for each `by` positions on the key axis and which of them each entry of `usage` has; the entries
-    stand in order of enterprise.
+    Left out are keys without a model, which have no users, and owners while each of them sells for one lab only.
     """
+    within: dict[str, tuple[Ints, NDArray[np.integer]]] = {
+        by: (np.arange(keys.index(by).start, keys.index(by).stop), column)
+        for by, column in (("workload", usage.kind), ("mode", usage.mode))
+    }
+    for by, column in of_model.items():
+        there = np.bincount(column) > 0
+        part = np.flatnonzero(there)
+        if by != "owner" or part.size < within["lab"][0].size:
+            within[by] = part, (np.cumsum(there) - 1).take(column).take(usage.model)
+    return within
+
+
+def _reach(usage: Usage, weight: Floats, stick: Yardstick, of_model: dict[str, Ints]) -> tuple[Floats, Floats]:
+    """Weighted counts (population, key) of enterprises that use a key, and of those for whom it is the first."""
     used, first = np.zeros((2, len(stick.counted), len(stick.keys)))
-    begins = np.diff(usage.enterprise, prepend=-1) != 0
-    enterprise, buyer = usage.enterprise.compress(begins), np.cumsum(begins) - 1
-    members, weight, stratum = stick.members[:, enterprise], weight.take(enterprise), stick.stratum.take(enterprise)
-    strata = stick.counted.shape[1]
-    for by, (part, key) in within.items():
-        if by == "owner" and stick.nobody_owns_two:
-            for table in (used, first):
-                table[:, stick.of_lab["owner"]] = table[:, stick.of_lab["lab"]]
-            continue
+    enterprise, buyer = usage.buyers, np.cumsum(usage.begins) - 1
+    members, weight = stick.members.take(enterprise, axis=1), weight.take(enterprise)
+    stratum, strata = stick.stratum.take(enterprise), stick.counted.shape[1]
+    within = _within(usage, stick.keys, of_model)
+    for part, key in within.values():
         shape = enterprise.size, part.size
         cell = buyer * shape[1] + key
         uses = np.zeros(shape)
@@ -196,6 +190,9 @@ def _reach(
         tops = np.bincount(stratum * shape[1] + top, weight, strata * shape[1]).reshape(strata, shape[1])
         counted = stick.counted[:, :, None] * tops  # not a matrix product, whose last bit follows the number of labs
         first[:, part] = counted.sum(axis=1)
+    if "owner" not in within:
+        for table in (used, first):
+            table[:, of_model["owner"]] = table[:, of_model["lab"]]
     buyers = np.asarray(np.bincount(stratum, weight, strata), np.float64)
     used[:, stick.segment] = first[:, stick.segment] = stick.by_segment(buyers)  # an enterprise is of one segment
     return used, first
@@ -204,9 +201,9 @@ def _reach(
 def _normalised(block: Floats, usage: Usage, stick: Yardstick) -> Floats:
     """Divide by each `by`'s total; adopters by the number of enterprises that use anything."""
     adopting = np.zeros(stick.members.shape[1], bool)
-    adopting[usage.enterprise] = True
+    adopting[usage.buyers] = True
     totals = np.empty_like(block)
-    for by in dict(stick.keys.pairs):
+    for by in BY:
         part = stick.keys.index(by)
         totals[:, :, part] = np.cumsum(block[:, :, part], axis=2)[:, :, -1:]  # in key order: an empty lab moves no bit
     totals[:, LENSES.index("adopters")] = (stick.members @ adopting)[:, None]

@@ -13,7 +13,7 @@ from sim.agents.lab import ACTIVE, EXITED, Lab
 from sim.markets.menu import API, EDGE, HOSTED, PRIVATE, SELF
 from sim.measures import concentration_ratio, effective_number, entropy, hhi, hhi_change_by_cause
 from sim.parameters import COMMUNITY, REGIONS, WORKLOADS
-from sim.population import EMPTY, PILOT_TYPE
+from sim.population import EMPTY, NO_MODEL, PILOT_TYPE
 from sim.records import LENSES, POPULATIONS
 from sim.records.chronicle import News
 
@@ -27,16 +27,16 @@ MANY_MODELS = 5
 BEST_FLAGSHIPS = 3  # the posted flagship price is the median of this many
 
 
-def market_row(market: Market, block: Block, news: News) -> dict[str, Any]:
-    """The quarter of the whole market; `block` are its shares, `news` what the chronicle says of it."""
+def market_row(market: Market, block: Block, now: Standing, news: News) -> dict[str, Any]:
+    """The quarter of the whole market: `block` are its shares, `now` where labs stand, `news` from the chronicle."""
     row: dict[str, Any] = {"quarter": market.label} | news.market | market.chronicle.lead(leader(market, block))
     row |= _concentration(market, block)
-    row |= _hhi_change(market, block)
+    row |= _hhi_change(market, now)
     row |= _technology(market)
     row |= _spending(market)
     row |= _buyers(market)
     row |= _prices(market)
-    opened = np.flatnonzero(market.catalogue.is_open[market.usage.model])
+    opened = np.flatnonzero(market.catalogue.is_open.take(market.usage.model))
     row |= _open_by_work(market, opened)
     row |= _by_region(market)
     residual, active = market.residual, market.active_labs
@@ -86,9 +86,9 @@ def leader(market: Market, block: Block) -> str:
 CAUSES = ("mergers", "exits", "entry", "reallocation")
 
 
-def _hhi_change(market: Market, block: Block) -> dict[str, Any]:
+def _hhi_change(market: Market, after: Standing) -> dict[str, Any]:
     """The change of HHI since last quarter by cause; nan in the first."""
-    before, after, labs = market.last_standing, standing(market, block), market.roster
+    before, labs = market.last_standing, market.roster
     if before is None:
         return {f"hhi_change_{cause}": float("nan") for cause in CAUSES}
     exited = [lab.position for lab in labs if lab.status == EXITED and lab.successor is None]
@@ -135,7 +135,7 @@ def _open_by_work(market: Market, opened: Rows) -> dict[str, float]:
     usage, kinds = market.usage, len(WORKLOADS)
     weight = usage.working
     every = np.bincount(usage.kind, weight, kinds)
-    of_open = np.bincount(usage.kind[opened], weight[opened], kinds)
+    of_open = np.bincount(usage.kind.take(opened), weight.take(opened), kinds)
     part = np.where(every > 0.0, of_open, np.nan) / np.where(every > 0.0, every, 1.0)
     return {f"open_share_{name}": float(part[k]) for k, name in enumerate(WORKLOADS) if k != PILOT_TYPE}
 
@@ -158,7 +158,7 @@ def _open_part_of_revenue(market: Market, opened: Rows) -> float:
     """
     usage, labs = market.usage, len(market.roster) + 1
     every = np.bincount(usage.lab, usage.first_party, labs)
-    of_open = np.bincount(usage.lab[opened], usage.first_party[opened], labs)
+    of_open = np.bincount(usage.lab.take(opened), usage.first_party.take(opened), labs)
     own = [x for x in market.active_labs if not x.backed]
     support = sum(x.accounts.revenue.get(line, 0.0) for x in own for line in ("hosted_revenue_share", "services"))
     at = [x.position for x in own]
@@ -170,10 +170,10 @@ def _spending(market: Market) -> dict[str, Any]:
     usage, d = market.usage, market.parameters.demand
     factor = np.where(usage.production, d.application_factor_production, d.application_factor_pilot)
     counted = market.yardstick.members[list(POPULATIONS).index("enterprise")] > 0.0
-    enterprise, private = counted[usage.enterprise], np.flatnonzero(usage.mode == PRIVATE)
+    enterprise, private = counted.take(usage.enterprise), np.flatnonzero(usage.mode == PRIVATE)
     return {
         "api_spend_usd": market.api_spend,
-        "api_spend_enterprise_usd": float(usage.api_spend[enterprise].sum()),
+        "api_spend_enterprise_usd": float(usage.api_spend.compress(enterprise).sum()),
         "hosted_spend_usd": float(usage.hosting.sum()),
         "private_spend_usd": float((usage.first_party[private] + usage.fee[private]).sum()),
         "infrastructure_spend_usd": float(usage.own_running.sum()),
@@ -188,7 +188,7 @@ def _buyers(market: Market) -> dict[str, Any]:
     deployed = usage.working
     own = (usage.mode == SELF) | (usage.mode == EDGE)
     using = np.zeros(market.population.enterprises.count, bool)
-    using[usage.enterprise] = True
+    using[usage.buyers] = True
     members = dict(zip(POPULATIONS, market.yardstick.members, strict=True))
     large = members["large"]
     total = float(deployed.sum())
@@ -197,7 +197,7 @@ def _buyers(market: Market) -> dict[str, Any]:
         "adoption_us_firms": _share(members["us_firms"], using),
         "deployments": total,
         "pilots": float(usage.weight.sum()) - total,
-        "unserved_workloads": float(w.weight[(w.stage != EMPTY) & ~w.running].sum()),
+        "unserved_workloads": float(w.weight[(w.stage != EMPTY) & (w.model == NO_MODEL)].sum()),
         "self_hosted_share": float(deployed[own].sum()) / total if total > 0 else float("nan"),
         "share_of_large_enterprises_with_5_or_more_models": _share(large * using, _many_models(market, large > 0.0)),
     }
@@ -211,10 +211,10 @@ def _share(weight: np.ndarray[Any, Any], flag: np.ndarray[Any, Any]) -> float:
 def _many_models(market: Market, among: np.ndarray[Any, np.dtype[np.bool_]]) -> np.ndarray[Any, np.dtype[np.bool_]]:
     """Enterprises, of those flagged, that run at least five different models in production."""
     usage = market.usage
-    rows = np.flatnonzero(usage.production & among[usage.enterprise])
-    place = np.cumsum(among) - 1
-    runs = np.zeros((len(market.catalogue.models), np.count_nonzero(among)), bool)
-    runs[usage.model[rows], place[usage.enterprise[rows]]] = True
+    rows = np.flatnonzero(usage.production & among.take(usage.enterprise))
+    place, count = np.cumsum(among) - 1, np.count_nonzero(among)
+    runs = np.zeros((len(market.catalogue.models), count), bool)
+    runs.ravel()[usage.model.take(rows) * count + place.take(usage.enterprise.take(rows))] = True
     many = np.zeros(among.size, bool)
     many[among] = runs.sum(axis=0, dtype=np.int16) >= MANY_MODELS
     return many
@@ -265,22 +265,24 @@ def lab_rows(market: Market, news: News) -> Iterator[dict[str, Any]]:
     capability = dict(zip((m.id for m in shelf.models), shelf.capability.tolist(), strict=True))
     for lab in market.roster:
         if not (lab.is_free or lab.proposed):  # a place for a lab that nobody has founded
-            yield _lab_row(market, lab, capability) | {name: of[lab.position] for name, of in news.labs.items()}
+            row = _lab_row(market, lab, capability)
+            row.update((name, of[lab.position]) for name, of in news.labs.items())
+            yield row
 
 
 def _lab_row(market: Market, lab: Lab, capability: dict[int, float]) -> dict[str, Any]:
     """One lab's quarter; `capability` (OOM) of all models served by model id."""
-    a, journal, account = lab.accounts, market.journal, lab.account
+    a, p, journal, account, active = lab.accounts, lab.parameters, market.journal, lab.account, lab.active
     revenue, cost = a.total_revenue, a.total_cost
     flagship, small = lab.flagship(), lab.small()
-    row: dict[str, Any] = {
+    return {
         "quarter": market.label,
         "lab": lab.id,
-        "name": lab.parameters.name,
-        "region": lab.parameters.region,
+        "name": p.name,
+        "region": p.region,
         "owner": lab.owner,
-        "ownership": lab.parameters.ownership,
-        "creed": lab.parameters.creed,
+        "ownership": p.ownership,
+        "creed": p.creed,
         "strategy": lab.course,
         "status": lab.status,
         "release_policy": lab.release_policy(),
@@ -293,8 +295,8 @@ def _lab_row(market: Market, lab: Lab, capability: dict[int, float]) -> dict[str
         "funding_usd": a.funding,
         "cost_usd": cost,
         "loss_over_revenue": (cost - revenue) / revenue if revenue > 0 else None,
-        "budget_usd_per_year": lab.plan.budget if lab.active else 0.0,
-        "capacity_usd_per_year": lab.plan.capacity if lab.active else 0.0,
+        "budget_usd_per_year": lab.plan.budget if active else 0.0,
+        "capacity_usd_per_year": lab.plan.capacity if active else 0.0,
         "record_run_usd": lab.record_run,
         "knowledge_oom": lab.knowledge if lab.last_release else None,
         "capability_oom": max((capability[m.id] for m in lab.models), default=None),
@@ -305,15 +307,12 @@ def _lab_row(market: Market, lab: Lab, capability: dict[int, float]) -> dict[str
         "flagship_serving_cost": flagship.serving if flagship else None,
         "brand": lab.brand,
         "seat_share": lab.seat_share,
-        "presence": lab.presence if lab.active else 0.0,
+        "presence": lab.presence if active else 0.0,
         "valuation_usd": lab.valuation or None,
         "models_served": len(lab.models),
+        **{column: a.revenue.get(line, 0.0) for column, line in REVENUE_COLUMNS.items()},
+        **{column: a.cost.get(line, 0.0) for column, line in COST_COLUMNS.items()},
     }
-    for column, line in REVENUE_COLUMNS.items():
-        row[column] = a.revenue.get(line, 0.0)
-    for column, line in COST_COLUMNS.items():
-        row[column] = a.cost.get(line, 0.0)
-    return row
 
 
 def funding_row(market: Market) -> dict[str, Any]:
