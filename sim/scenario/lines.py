@@ -11,6 +11,7 @@ import re
 import stat
 import tomllib
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +83,7 @@ def read_toml(path: Path) -> TomlDocument:
     return parse_toml(decode(_read_bytes(path)))
 
 
+@lru_cache(maxsize=4)  # most scenarios extend one file: documents are only read, so one may serve them all
 def parse_toml(text: str) -> TomlDocument:
     """Parse TOML `text`. Raises TomlError with the line of the first fault."""
     _refuse_long_lines(text)

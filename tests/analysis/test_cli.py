@@ -19,6 +19,10 @@ from sim.records import COLUMNS
 
 BAD = 'title = "bad"\nextends = "baseline"\n[technology]\ntraining_cost_grwth = 3.0\npublic_diffusion = "much"\n'
 CLI = [sys.executable, "-c", "from analysis.cli import main; main()"]
+ONE_FIGURE = [
+    *(sys.executable, "-c"),
+    "from analysis import cli, plots; plots.FIGURES = {'hhi': plots.FIGURES['hhi']}; cli.main()",
+]
 
 
 @pytest.fixture
@@ -322,11 +326,11 @@ def test_help_answers_at_once(command):
 def test_a_real_market_on_two_workers_gives_the_same_bytes(tmp_path):
     """The real market, 500 enterprises, a year. Kills: results that depend on workers."""
     folders = []
-    for workers in ("1", "2"):
+    for workers, program in (("1", CLI), ("2", ONE_FIGURE)):
         folder = tmp_path / workers
         options = ["--until", "2023Q4", "--enterprises", "500", "--replications", "2", "--workers", workers]
         done = subprocess.run(
-            [*CLI, "run", "baseline", *options, "--out", folder], capture_output=True, text=True, check=False
+            [*program, "run", "baseline", *options, "--out", folder], capture_output=True, text=True, check=False
         )
         assert (done.returncode, done.stderr) == (0, "")
         folders.append(folder)
