@@ -177,19 +177,25 @@ def _reach(usage: Usage, weight: Floats, stick: Yardstick, of_model: dict[str, I
     """Weighted counts (population, key) of enterprises that use a key, and of those for whom it is the first."""
     used, first = np.zeros((2, len(stick.counted), len(stick.keys)))
     enterprise, buyer = usage.buyers, np.cumsum(usage.begins) - 1
-    members, weight = stick.members.take(enterprise, axis=1), weight.take(enterprise)
-    stratum, strata = stick.stratum.take(enterprise), stick.counted.shape[1]
+    weight, stratum = weight.take(enterprise), stick.stratum.take(enterprise)
+    strata = stick.counted.shape[1]
+
+    def counted(of: Ints, key: Ints, width: int) -> Floats:
+        """Weighted counts (population, key) of buyers `of`, each with a key out of `width`."""
+        by_stratum = np.bincount(stratum.take(of) * width + key, weight.take(of), strata * width)
+        counts = stick.counted[:, :, None] * by_stratum.reshape(strata, width)
+        return np.asarray(counts.sum(axis=1))  # not a matrix product, whose last bit follows the number of labs
+
     within = _within(usage, stick.keys, of_model)
+    everybody = np.arange(enterprise.size)
     for part, key in within.values():
-        shape = enterprise.size, part.size
-        cell = buyer * shape[1] + key
-        uses = np.zeros(shape)
-        uses.ravel()[cell] = 1.0
-        used[:, part] = members @ uses
-        top = np.bincount(cell, usage.spend, uses.size).reshape(shape).argmax(axis=1)
-        tops = np.bincount(stratum * shape[1] + top, weight, strata * shape[1]).reshape(strata, shape[1])
-        counted = stick.counted[:, :, None] * tops  # not a matrix product, whose last bit follows the number of labs
-        first[:, part] = counted.sum(axis=1)
+        width = part.size
+        cell = buyer * width + key
+        uses = np.zeros(enterprise.size * width, bool)
+        uses[cell] = True
+        used[:, part] = counted(*np.divmod(np.flatnonzero(uses), width), width)
+        spending = np.bincount(cell, usage.spend, uses.size).reshape(-1, width)
+        first[:, part] = counted(everybody, spending.argmax(axis=1), width)
     if "owner" not in within:
         for table in (used, first):
             table[:, of_model["owner"]] = table[:, of_model["lab"]]
