@@ -19,12 +19,24 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from analysis.canvas import AXIS_NAME, WIDTH, Floats, Words, finish_page, fitted, make_room, new_page, text_inches
 from analysis.palette import INK, on
-from analysis.sweep_data import Cells, Cut, View, cells, cuts, factor_words, main_factors, regions, widest_run
+from analysis.sweep_data import (
+    UNDECIDED,
+    Cells,
+    Cut,
+    View,
+    cells,
+    cuts,
+    factor_words,
+    main_factors,
+    regions,
+    widest_run,
+)
 from analysis.sweep_words import amount, caption, over_replications, sentence
 
 SHADES = LinearSegmentedColormap.from_list("moatsim", ("#f4f7f6", "#a9d3ce", "#4f9fa3", "#1d5f86", "#1b2f5b"))
 SMALLEST = 5.5  # points, of a name in a phase map
 HATCH = "////"
+LED = "the owner that leads in more than half of the runs"
 OVERVIEW_HEIGHT = 1.9  # inches of one row of maps on a page of several measures
 BETWEEN = 0.8  # inches between two rows of maps, for a heading and the name of an axis
 
@@ -99,7 +111,7 @@ def _explained(views: Sequence[View], factors: Sequence[str]) -> str:
         f"{factor_words(name).split(',')[0]} {', '.join(f'{100 * one.effects[name]:.0f}' for one in views)} %"
         for name in factors
     ]
-    named = "; left: the owner that leads in most runs" if seen.table["leader"].notna().any() else ""
+    named = f"; left: {LED}" if seen.table["leader"].notna().any() else ""
     return (
         f"{seen.quarter}, {over_replications(seen)}{named}. Of the variance between the points of a scenario explain, "
         f"from left to right: {'; '.join(parts)}"
@@ -218,7 +230,7 @@ def _map_words(seen: View, maps: Sequence[Cells], across: Cut, up: Cut) -> Words
         notes.append(f"A cell is the median over its points, up to {several}, which differ in the other factors.")
     if any((found.points == 0).any() for found in maps):
         notes.append("Hatched: no run to show.")
-    named = "; named: the owner that leads in most runs" if seen.table["leader"].notna().any() else ""
+    named = f"; named: {LED}" if seen.table["leader"].notna().any() else ""
     return Words(
         f"{sentence(seen.title)} from {amount(low, unit)} to {amount(high, unit)}{_winner_words(seen, maps)}",
         f"{sentence(seen.title)} in {seen.quarter}, {over_replications(seen)}{named}",
@@ -227,10 +239,13 @@ def _map_words(seen: View, maps: Sequence[Cells], across: Cut, up: Cut) -> Words
 
 
 def _winner_words(seen: View, maps: Sequence[Cells]) -> str:
-    """Who leads in most cells."""
+    """Who leads in most cells, and in how many nobody leads."""
     found = pd.Series([owner for each in maps for owner in each.leader.ravel() if owner is not None], dtype=object)
-    if found.empty:
-        return ""
     counts = found.value_counts().sort_index(kind="stable").sort_values(ascending=False, kind="stable")
-    cells_ = sum(int((each.points > 0).sum()) for each in maps)
-    return f"; {seen.names.get(counts.index[0], counts.index[0])} leads in {counts.iloc[0]} of {cells_} cells"
+    undecided = int(counts.pop(UNDECIDED)) if UNDECIDED in counts else 0
+    words = (
+        f"; {seen.names.get(counts.index[0], counts.index[0])} leads in {counts.iloc[0]} of {len(found)} cells"
+        if len(counts)
+        else ""
+    )
+    return f"{words}{f'; {undecided} undecided' if undecided else ''}"

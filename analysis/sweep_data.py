@@ -25,6 +25,7 @@ FEWEST, MOST = 2, 8  # bins
 IN_A_CELL = 4  # points wanted, where a factor is cut into bins
 MOST_PANELS = 12  # factors or scenarios on one page
 VALUE = "value"
+UNDECIDED = "undecided"  # in the place of a leader
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,8 @@ class View:
     """A sweep seen through one measure in one quarter.
 
     table: a row for each point that is compared: point, scenario, factors, value, low, high (median, 10 and 90 % over
-    the replications), leader (the owner that leads in most of them; None where it is not known).
+    the replications), leader (the owner that leads in more than half of them, UNDECIDED without one; None where it is
+    not known).
     """
 
     sweep: Sweep
@@ -78,18 +80,19 @@ def view(sweep: Sweep, measure: str, quarter: str | None = None) -> View:
 
 
 def leaders(sweep: Sweep, quarter: str) -> dict[int, str]:
-    """The owner that leads in most of a point's runs that are compared; of equals the one that leads most elsewhere."""
+    """The owner that leads in more than half of a point's runs that are compared, UNDECIDED where nobody does."""
     if "market" not in sweep.tables:
         return {}
     balance = sweep.balance
     where = {"quarter": quarter, "point": balance.points, "replication": balance.replications}
     rows = sweep.table("market", ["leader"], where).dropna(subset="leader")
-    everywhere = rows["leader"].value_counts()
-    counts = rows.groupby(["point", "leader"]).size().rename("count").reset_index()
-    counts["elsewhere"] = counts["leader"].map(everywhere)
-    first = counts.sort_values(["point", "count", "elsewhere", "leader"], ascending=[True, False, False, True])
-    first = first.drop_duplicates("point")
-    return dict(zip(first["point"].astype(int), first["leader"].astype(str), strict=True))
+    return {int(point): majority(found) for point, found in rows.groupby("point")["leader"]}
+
+
+def majority(found: pd.Series) -> str:
+    """What more than half of the entries are, UNDECIDED without such a majority."""
+    counts = found.value_counts()
+    return str(counts.index[0]) if 2 * counts.iloc[0] > len(found) else UNDECIDED
 
 
 # ---- cells ----
@@ -157,7 +160,8 @@ def factor_words(key: str) -> str:
 class Cells:
     """A phase map of one scenario, shape (rows, columns): rows are the second factor's cells, columns the first's.
 
-    value: median over the points of a cell, NaN without any; leader: who leads at most of its points, None without.
+    value: median over the points of a cell, NaN without any; leader: who leads at more than half of its points,
+    UNDECIDED when nobody does, None without a point.
     """
 
     value: Floats
@@ -173,7 +177,7 @@ def cells(table: pd.DataFrame, across: Cut, up: Cut) -> Cells:
         value[row, column] = part[VALUE].median()
         count[row, column] = part[VALUE].notna().sum()
         known = part["leader"].dropna()
-        leader[row, column] = None if known.empty else known.value_counts().sort_index(kind="stable").idxmax()
+        leader[row, column] = None if known.empty else majority(known)
     return Cells(value, leader, count)
 
 

@@ -14,12 +14,14 @@ import pytest
 
 from analysis import readme, sweep_cli
 from analysis.sweep_data import (
+    UNDECIDED,
     cells,
     correlation_ratio,
     cut,
     cuts,
     factor_words,
     main_factors,
+    majority,
     plain,
     regions,
     view,
@@ -173,24 +175,35 @@ def test_a_phase_map_shows_medians_and_leaders(grid):
         runs = rows[(rows["scenario"] == "sticky-interface") & (rows[list(place)] == pd.Series(place)).all(axis=1)]
         assert len(runs) == 2
         assert found.value[row, column] == pytest.approx(runs["hhi"].median())
-        assert found.leader[row, column] in set(runs["leader"])
+        alike = runs["leader"].nunique() == 1
+        assert found.leader[row, column] == (runs["leader"].iloc[0] if alike else UNDECIDED)
 
 
 def test_a_cell_of_several_points_shows_their_median_and_commonest_leader():
-    """Kills: the highest, the mean or the last of the points in a cell."""
+    """Kills: the highest, the mean or the last of the points in a cell; the first of two leaders."""
     table = pd.DataFrame({"value": [1.0, 2.0, 9.0, 5.0], "leader": ["meta", "google", "meta", None]})
     found = cells(table, cut(pd.Series([1, 1, 1, 2])), cut(pd.Series([3, 3, 3, 3])))
     assert found.value.tolist() == [[2.0, 5.0]] and found.points.tolist() == [[3, 1]]
     assert found.leader.tolist() == [["meta", None]]
+    assert cells(table[:2], cut(pd.Series([1, 1])), cut(pd.Series([3, 3]))).leader.tolist() == [[UNDECIDED]]
 
 
-def test_the_leader_is_the_owner_that_leads_in_most_runs(grid):
-    """Kills: the leader of the first replication, or of another quarter."""
+def test_a_leader_leads_in_more_than_half_of_the_runs(grid):
+    """Kills: a tie given to one of the two, a plurality taken for a majority, the leader of another quarter."""
+    assert majority(pd.Series(["a", "a", "b"])) == "a"
+    assert majority(pd.Series(["a", "b"])) == majority(pd.Series(["a", "a", "b", "c"])) == UNDECIDED
     seen = view(grid, "hhi")
     rows = grid.table("market", ["leader"], {"quarter": "2023Q3"})
     for point, leader in zip(seen.table["point"], seen.table["leader"], strict=True):
-        counts = rows.loc[rows["point"] == point, "leader"].value_counts()
-        assert counts[leader] == counts.max()
+        assert leader == majority(rows.loc[rows["point"] == point, "leader"])
+
+
+def test_undecided_cells_are_not_won(grid):
+    """Kills: a title that counts ties as wins."""
+    seen = view(grid, "hhi")
+    table = seen.table.assign(leader=["google", UNDECIDED] * 6)
+    said = words(draw(replace(seen, table=table), "phase_map"))
+    assert "Google leads in 6 of 12 cells; 6 undecided" in said
 
 
 def test_cells_without_a_run_are_hatched(grid):
