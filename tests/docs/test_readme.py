@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from analysis import pages, readme, score
+from analysis.sweep_data import DRAWN
 from sim import load_scenario
 from sim.records import BY, LENSES, POPULATIONS
 
@@ -86,9 +87,10 @@ def test_every_miss_is_talked_about_and_nothing_else():
 def test_every_part_that_the_tool_writes_is_there():
     """Kills: a mark that was edited away, so that `make readme` leaves old numbers standing."""
     parts = {found["name"]: found[0] for found in pages.MARKED.finditer(README)}
-    assert set(parts) == {"findings", "score"}
+    assert set(parts) == {"maps", "findings", "score"}
     assert len(re.findall(r"^- \*\*", parts["findings"], re.MULTILINE)) == 6
-    assert all((ROOT / "docs" / "img" / f"{name}.png").exists() for name in readme.FIGURES)
+    assert parts["maps"].count("\n| ") == 2 + len(DRAWN)
+    assert all((ROOT / "docs" / "img" / f"{name}.png").exists() for name in (*readme.FIGURES, readme.MAPS))
 
 
 def test_nothing_is_left_to_fill_in():

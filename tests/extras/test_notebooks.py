@@ -77,8 +77,8 @@ def test_the_comparison_is_of_three_worlds(ran):
 
 def test_the_sweep_is_whole_and_taken_up_again(ran):
     """Kills the mutants of a sweep with failed runs, and of one that begins anew when called again."""
-    assert value(ran, "[report.status, report.ok, again.made]") == ["complete", 18, 0]
-    assert value(ran, "len(ends)") == 18
+    assert value(ran, "[report.status, report.ok, again.made]") == ["complete", 27, 0]
+    assert value(ran, "len(ends)") == 27
 
 
 def test_the_map_has_each_factor_on_its_axis(ran):
