@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from analysis.shell import FAILED, FAILED_RUNS, InputError, Json, console, print_json, say
+from analysis.shell import FAILED, FAILED_RUNS, INVALID, InputError, Json, console, print_json, say
 
 if TYPE_CHECKING:
     from sim.sweep import Plan, Progress, SweepReport
@@ -71,11 +71,14 @@ def run_plan(
 
     single_blas_thread()  # before numpy is imported: the same bits here as in the workers
     from sim.sweep import load_plan, run_sweep
+    from sim.sweep.runner import Means
 
     if workers is not None and executor is not None:
         raise InputError("give --workers or --executor, not both: a cluster has its own workers")
     loaded = load_plan(plan, until=until, enterprises=enterprises)
     folder = out or SWEEPS / loaded.path.stem
+    with _refused(folder):
+        Means(workers, executor, time_limit)  # what cannot be is refused before anything is announced
     (say if as_json else print)(_announcement(loaded, folder, workers, executor))
     with _refused(folder), _shown() as progress:
         report = run_sweep(
@@ -196,23 +199,28 @@ def _announcement(plan: Plan, folder: Path, workers: int | None, executor: str |
 @contextmanager
 def _refused(folder: Path) -> Iterator[None]:
     """Errors of a sweep as the command line's."""
-    from sim.runs.folder import FolderError
+    from sim.runs.folder import FolderBusyError, FolderError
     from sim.sweep.store import ChangedError, SweepError
 
     try:
         yield
-    except (ChangedError, ValueError) as error:
-        if not isinstance(error, ChangedError) and not str(error).startswith(("executor", "workers", "time_limit")):
+    except ValueError as error:
+        if not str(error).startswith(("executor", "workers", "time_limit")):
             raise
         raise InputError(str(error)) from None
     except SweepError as error:
         say(f"moatsim: {error}")
-        raise typer.Exit(FAILED) from None
+        raise typer.Exit(INVALID if isinstance(error, ChangedError) else FAILED) from None
+    except FolderBusyError as error:
+        raise InputError(str(error)) from None
     except FolderError:
         raise
     except OSError as error:
         say(f"moatsim: {error.filename or folder}: {error.strerror or error}")
-        say("what is done is safe; when the cause is gone, the same command goes on from there")
+        if is_sweep(folder):
+            say("what is done is safe; when the cause is gone, the same command goes on from there")
+        else:
+            say("nothing was begun; mend the cause and give the same command, or choose another folder with --out")
         raise typer.Exit(FAILED) from None
 
 

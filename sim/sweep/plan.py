@@ -210,10 +210,10 @@ def load_plan(name_or_path: str | Path, *, until: str | None = None, enterprises
 
 
 def difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
-    """What changed between two plans' documents, a line each such as `replications: 8 -> 16`; empty for the same."""
+    """What changed between two plans' documents, a line each: `replications: before 8 -> now 16`; none for the same."""
     before, after = _flat(old), _flat(new)
     lines = [
-        f"{key}: {_said(before.get(key))} -> {_said(after.get(key))}"
+        f"{key}: before {_said(before.get(key))} -> now {_said(after.get(key))}"
         for key in dict.fromkeys([*before, *after])
         if before.get(key) != after.get(key)
     ]

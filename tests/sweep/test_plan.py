@@ -281,14 +281,14 @@ def test_the_order_of_factors_moves_no_point(read: Read) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "line"),
     [
-        ("replications = 2", "replications = 3", "replications: 2 -> 3"),
-        ("0.3]", "0.4]", 'factors.technology.public_diffusion: { values = [0.1, 0.3] } -> { values = [0.1, 0.4] }'),
-        (', "talent-war"', "", "scenarios.talent-war: values "),
-        ("2024Q4", "2025Q1", 'until: "2024Q4" -> "2025Q1"'),
-        ("enterprises = 300\n", "", "enterprises: 300 -> absent"),
-        ("[factors]", "[record]\ntables = ['market']\n[factors]", 'tables: ["market", "shares"] -> ["market"]'),
-        ("replications = 2", "replications = 2\ncommon_random_numbers = false", "common_random_numbers: true -> false"),
-        ("replications = 2", "replications = 2\nseed = 7", "seed: 1 -> 7"),
+        ("replications = 2", "replications = 3", "replications: before 2 -> now 3"),
+        ("0.3]", "0.4]", 'factors.technology.public_diffusion: before { values = [0.1, 0.3] } -> now { values = [0.1, 0.4] }'),
+        (', "talent-war"', "", "scenarios.talent-war: before values "),
+        ("2024Q4", "2025Q1", 'until: before "2024Q4" -> now "2025Q1"'),
+        ("enterprises = 300\n", "", "enterprises: before 300 -> now absent"),
+        ("[factors]", "[record]\ntables = ['market']\n[factors]", 'tables: before ["market", "shares"] -> now ["market"]'),
+        ("replications = 2", "replications = 2\ncommon_random_numbers = false", "common_random_numbers: before true -> now false"),
+        ("replications = 2", "replications = 2\nseed = 7", "seed: before 1 -> now 7"),
     ],
 )  # fmt: skip
 def test_the_hash_follows_and_the_difference_says(old: str, new: str, line: str, original: Plan, read: Read) -> None:
@@ -319,7 +319,7 @@ def test_a_changed_scenario_changes_the_hash(read: Read, tmp_path: Path, monkeyp
         (tmp_path / "mine.toml").write_text(f'extends = "baseline"\n[technology]\nbase_added = {value}\n', "utf-8")
         documents.append(read(text).document())
     (line,) = difference(documents[0], documents[1])
-    assert line.startswith("scenarios.mine.toml: values ")
+    assert line.startswith("scenarios.mine.toml: before values ")
 
 
 def test_the_description_counts_runs_and_names_units(read: Read) -> None:

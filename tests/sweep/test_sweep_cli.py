@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 
 import pytest
 import sweep_markets
 
 from analysis import sweep_cli
+from sim.runs.folder import locked
 
 
 @pytest.fixture
@@ -64,9 +66,10 @@ def test_what_cannot_be_is_refused(program, plan, tmp_path, monkeypatch):
     bad = tmp_path / "bad.toml"
     bad.write_text(plan().read_text().replace("training_cost_growth", "training_cost_grwth"))
     for words, message in (
-        (("sweep", plan(4, name="four.toml"), "--out", "a"), "replications: 3 -> 4"),
+        (("sweep", plan(4, name="four.toml"), "--out", "a"), "replications: before 3 -> now 4"),
         (("sweep", plan(3), "--out", "b"), "left alone"),
-        (("sweep", plan(3), "--out", "c", "--executor", "ray://x:1"), "expected dask://HOST:PORT"),
+        (("sweep", plan(3), "--out", "c", "--executor", "http://x"), "expected dask://HOST:PORT"),
+        (("sweep", plan(3), "--out", "c", "--time-limit", 0), "a number of seconds above 0"),
         (("sweep", plan(3), "--out", "c", "--executor", "dask://x:1", "--workers", 2), "not both"),
         (("sweep", bad), "did you mean"),
         (("sweep", "nope.toml"), "nope.toml"),
@@ -77,14 +80,41 @@ def test_what_cannot_be_is_refused(program, plan, tmp_path, monkeypatch):
         assert program(*words) == 2, words
         assert message in program.err
         assert len(program.err.strip().splitlines()) <= 3
+        assert "c" not in words or program.out == ""
     assert not (tmp_path / "c").exists()
 
 
-def test_a_cluster_needs_its_package(program, plan, monkeypatch):
-    """Kills: a ModuleNotFoundError where one line would do."""
+def test_a_changed_plan_is_told_in_two_lines(program, plan, tmp_path):
+    """Kills: what is changed and what to do run together into one line; numbers of which nobody knows which is old."""
+    assert program("sweep", plan(), "--out", "a", "--workers", 1) == 0
+    assert program("sweep", plan(4), "--out", "a", "--workers", 1) == 2
+    first, second = program.err.strip().splitlines()
+    assert first.endswith("replications: before 3 -> now 4") and second.startswith("go back to what it began with")
+
+
+def test_a_second_writer_is_refused(program, whole, plan):
+    """Kills: an exit code that says the sweep broke down, where nobody has touched anything."""
+    with locked(whole, "sweep"):
+        for words in (("sweep", plan(), "--out", whole), ("sweep", "retry", whole)):
+            assert program(*words) == 2
+            assert f"being written by another sweep (process {os.getpid()} on " in program.err
+
+
+def test_a_folder_that_cannot_be_made_holds_nothing(program, plan, tmp_path):
+    """Kills: a promise that what is done is safe where nothing was begun."""
+    (tmp_path / "file").touch()
+    assert program("sweep", plan(), "--out", tmp_path / "file" / "a", "--workers", 1) == 1
+    told = program.err.strip().splitlines()
+    assert told[0] == f"moatsim: {tmp_path / 'file' / 'a'}: Not a directory"
+    assert told[1].startswith("nothing was begun;") and "safe" not in program.err
+
+
+def test_a_cluster_needs_its_package(program, plan, tmp_path, monkeypatch):
+    """Kills: a ModuleNotFoundError where one line would do; a folder left behind by a sweep that cannot begin."""
     monkeypatch.setitem(sys.modules, "distributed", None)
     assert program("sweep", plan(), "--out", "a", "--executor", "dask://localhost:1") == 1
-    assert "pip install 'moatsim[dask]'" in program.err
+    assert "pip install 'moatsim[dask]'" in program.err and program.out == ""
+    assert not (tmp_path / "a").exists()
 
 
 def test_help_names_the_three_uses(program):
