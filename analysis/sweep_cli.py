@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+import tomllib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -33,12 +34,26 @@ class _SweepCommands(TyperGroup):
             args = [RUN, *args]
         return super().parse_args(ctx, args)
 
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """What a plan takes stands with the commands: most who ask for help have a plan to run."""
+        from sim.sweep.planfile import PLANS
+
+        options = [param for param in self.commands[RUN].get_params(ctx) if param.param_type_name == "option"]
+        shipped = [
+            (path.stem, tomllib.loads(path.read_text("utf-8"))["title"]) for path in sorted(PLANS.glob("*.toml"))
+        ]
+        with formatter.section("Plans"):
+            formatter.write_dl([("PLAN.toml", "A file of your own"), *shipped])
+        with formatter.section("Options of a plan"):
+            formatter.write_dl([record for option in options if (record := option.get_help_record(ctx))])
+        self.format_commands(ctx, formatter)
+
 
 sweep_app = typer.Typer(
     cls=_SweepCommands,
     rich_markup_mode=None,
-    subcommand_metavar="PLAN.toml [OPTIONS] | status DIR | retry DIR",
-    help="Make the runs of a plan: moatsim sweep PLAN.toml. The same line again takes up where it ended.",
+    subcommand_metavar="PLAN | status DIR | retry DIR",
+    help="Make the runs of a plan: moatsim sweep PLAN. The same line again takes up where it ended.",
 )
 
 Workers = Annotated[int | None, typer.Option(min=1, help="Processes; one per processor when left out.")]
@@ -66,7 +81,7 @@ def run_plan(
     time_limit: TimeLimit = None,
     as_json: Json = False,
 ) -> None:
-    """Make the runs of a plan, or those that are still missing."""
+    """Make the runs of a plan; the word run may be left out."""
     from sim.runs.workers import single_blas_thread
 
     single_blas_thread()  # before numpy is imported: the same bits here as in the workers
@@ -252,14 +267,18 @@ class _Lines:
 
 
 def _words(at: Progress) -> str:
+    from sim.sweep.plan import counted
+
     left = f", {_duration(at.left)} left" if at.left is not None else ""
-    return f"{at.done:,} of {at.total:,} runs, {at.failed:,} failed, {at.rate:.2g} a second{left}"
+    return f"{at.done:,} of {counted(at.total, 'run')}, {at.failed:,} failed, {at.rate:.2g} a second{left}"
 
 
 # ---- afterwards ----
 
 
 def _conclude(report: SweepReport, as_json: bool) -> None:
+    from sim.sweep.plan import counted
+
     for note in report.notes:
         say(f"moatsim: {note}")
     with _refused(report.path):
@@ -279,12 +298,15 @@ def _conclude(report: SweepReport, as_json: bool) -> None:
             }
         )
     else:
-        print(f"{report.made:,} runs in {_duration(report.seconds)}; {report.ok:,} of {report.total:,} gave a result")
+        print(
+            f"{counted(report.made, 'run')} in {_duration(report.seconds)}; {report.ok:,} of {report.total:,} gave a result"
+        )
         print(f"tables in {report.path}" + (f", figures in {figures[0].parent}" if figures else ""))
     if report.failed:
         from sim.sweep.status import sweep_status
 
-        say(f"moatsim: {report.failed:,} runs failed; runs.parquet has trace and command, 'sweep retry' repeats them")
+        failed = counted(report.failed, "run")
+        say(f"moatsim: {failed} failed; runs.parquet has trace and command, 'sweep retry' makes failed runs again")
         for failure in sweep_status(report.path, shown=3).failures:
             say(f"  run {failure.index}: {failure.status}: {failure.error}")
         raise typer.Exit(FAILED_RUNS)

@@ -36,6 +36,7 @@ from analysis.phase_maps import SHADES, overview, phase_map
 from analysis.sweep_data import DRAWN, MOST_PANELS, VALUE, View, factor_words, plain, view
 from analysis.sweep_words import amount, caption, over_replications, sentence
 from sim.sweep import Sweep
+from sim.sweep.plan import counted
 
 EXTREMES = 10  # points at either end
 MOST_COLUMNS = 5  # factors in the table of extremes
@@ -168,7 +169,7 @@ def scenarios(seen: View) -> Figure:
     words = Words(
         _ends_words(seen, ends),
         f"{sentence(seen.title)}; line: median of all points and replications, bands: 25-75 % and 10-90 %"
-        f" ({runs:,} runs{' each' if len(names) > 1 else ''})",
+        f" ({counted(runs, 'run')}{' each' if len(names) > 1 else ''})",
         "Bands hold the luck of the draw and the range of the factors, as the plan draws them.",
     )
     finish_page(figure, words, caption(seen.sweep), 0.95, 0.095, headings=True)

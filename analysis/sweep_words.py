@@ -9,6 +9,7 @@ from analysis.reading import dollars
 from analysis.sweep_data import View
 from sim import __version__
 from sim.sweep import Sweep
+from sim.sweep.plan import counted
 
 
 def amount(value: float, unit: str) -> str:
@@ -31,7 +32,7 @@ def caption(sweep: Sweep) -> str:
     )
     return (
         f"Simulation: moatsim {__version__}, sweep “{sweep.title}” ({sweep.plan['design']} design, "
-        f"{len(sweep.points):,} points), {'scenarios' if len(sweep.scenarios) > 1 else 'scenario'} {names}; "
+        f"{counted(len(sweep.points), 'point')}), {'scenarios' if len(sweep.scenarios) > 1 else 'scenario'} {names}; "
         f"{seeds}, {luck}. {_progress(sweep)}"
     ).strip()
 
@@ -41,7 +42,9 @@ def _progress(sweep: Sweep) -> str:
     if sweep.balance.runs == len(sweep.runs):
         return ""
     done = sweep.status.done
-    state = f"{done:,} of {len(sweep.runs):,} runs have ended" if done < len(sweep.runs) else "some runs failed"
+    state = (
+        f"{done:,} of {counted(len(sweep.runs), 'run')} have ended" if done < len(sweep.runs) else "some runs failed"
+    )
     return f"Partial sweep, {state}; shown: {sweep.balance.why}."
 
 

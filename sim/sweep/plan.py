@@ -150,7 +150,7 @@ class Plan:
         lines = [
             self.title,
             f"scenarios     {', '.join(self.scenarios)}",
-            f"design        {self.design}, {len(self.points) // len(self.scenarios):,} points in each scenario",
+            f"design        {self.design}, {counted(len(self.points) // len(self.scenarios), 'point')} in each scenario",
             *(f"factor        {key} = {_words(factor)}" for key, factor in self.factors.items()),
             f"replications  {self.replications:,} from seed {self.first_seed}, {luck}",
             f"until         {self.until}{size}",
@@ -223,6 +223,11 @@ def difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     return told
 
 
+def counted(count: int, noun: str) -> str:
+    """`1 run`, `1,008 runs`."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
 # ---- the plan against its scenarios ----
 
 
@@ -245,8 +250,9 @@ def _span(
     file: PlanFile, bases: Mapping[str, Scenario], until: str | None, enterprises: int | None
 ) -> tuple[str, int | None] | None:
     """Last quarter of every run and number of enterprises (None: the scenarios'); None where the plan has faults."""
-    said = file.document.tree
-    if not bases or any(problem.key in ("until", "enterprises") for problem in file.findings.problems):
+    faulty = {problem.key for problem in file.findings.problems}
+    said = {key: value for key, value in file.document.tree.items() if key not in faulty}
+    if not bases or "until" in faulty:
         return None
     given = {key for key, value in (("until", until), ("enterprises", enterprises)) if value is not None}
     until = until if "until" in given else said.get("until")

@@ -421,7 +421,12 @@ def test_every_fault_comes_at_once_with_its_line(refused: Callable[[str], list[s
         ('design = "sobel"', "1: design: expected one of grid, sobol, latin, list, one-at-a-time, was given the"),
         ('design = { value = "list", source = "x" }', "1: design: expected a bare value, was given a table"),
         ("seed = 2", "1: design: required key is missing: how the points are laid"),
-        ('design = "grid"\nenterprises = 3', "2: enterprises: input should be greater than or equal to 50, not 3"),
+        ('design = "grid"\nenterprises = 3', "2: enterprises: expected a whole number from 50 to 2,000,000 (count), was"),
+        ('design = "grid"\nlevels = 1', "2: levels: expected a whole number from 2 to 1,000 (count), was given 1"),
+        (
+            'design = "grid"\n[factors]\n"technology.distillation" = { low = 0, high = 1, levels = 1 }',
+            "3: factors.technology.distillation.levels: expected a whole number from 2 to 1,000 (count), was given 1",
+        ),
         (
             'design = "list"\n[[points]]\n"technology.leak_delay" = 2\n[[points]]\n"technology.distillation" = 2',
             "4: points.1: gives no value for 'technology.leak_delay', as other points do",
@@ -454,6 +459,16 @@ def test_a_fault_alone(text: str, problem: str, refused: Callable[[str], list[st
     line, _, reason = problem.partition(": ")
     moved = int(line) + (int(line) > 1 + head.count("\n"))  # the line of the scenarios stands between
     assert any(each.startswith(f"plan.toml:{moved}: {reason}") for each in found), found
+
+
+def test_a_wrong_size_comes_with_the_other_faults(refused: Callable[[str], list[str]]) -> None:
+    """Kills a size held against scenarios alone, which nobody looks at where the scenario or the end is wrong."""
+    text = 'scenarios = ["{}"]\ndesign = "grid"\nuntil = "{}"\nenterprises = -5'
+    for scenario, until, wrong in (
+        ("nope", "soon", ["scenarios.0", "until", "enterprises"]),
+        ("baseline", "2020Q1", ["until", "enterprises"]),
+    ):
+        assert [problem.split(": ")[1] for problem in refused(text.format(scenario, until))] == wrong
 
 
 def test_a_point_that_does_not_hold_together_is_named(refused: Callable[[str], list[str]]) -> None:

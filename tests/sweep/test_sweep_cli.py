@@ -118,7 +118,9 @@ def test_a_cluster_needs_its_package(program, plan, tmp_path, monkeypatch):
 
 
 def test_help_names_the_three_uses(program):
-    """Kills: a help that hides how a plan is given."""
+    """Kills: a help that hides how a plan is given, what it takes and which there are."""
     assert program("sweep", "--help") == 0
-    for words in ("PLAN.toml", "status", "retry"):
+    for words in ("moatsim sweep PLAN", "PLAN.toml", "status", "retry", "cost-growth-by-catch-up"):
         assert words in program.out
+    for option in ("--out", "--workers", "--executor", "--until", "--enterprises", "--time-limit", "--json", "--help"):
+        assert f"  {option}" in program.out or f", {option}" in program.out
