@@ -25,7 +25,7 @@ def amount(value: float, unit: str) -> str:
 
 def caption(sweep: Sweep) -> str:
     """What it takes to make a figure of a sweep again, and which of its runs it shows."""
-    names = ", ".join(sweep.scenarios[:4]) + (", …" if len(sweep.scenarios) > 4 else "")
+    names = ", ".join(map(scenario_words, sweep.scenarios[:4])) + (", …" if len(sweep.scenarios) > 4 else "")
     seeds = in_words(sweep.balance.replications)
     luck = (
         "the same at every point" if sweep.plan["common_random_numbers"] else "replications, other luck at each point"
@@ -46,6 +46,11 @@ def _progress(sweep: Sweep) -> str:
         f"{done:,} of {counted(len(sweep.runs), 'run')} have ended" if done < len(sweep.runs) else "some runs failed"
     )
     return f"Partial sweep, {state}; shown: {sweep.balance.why}."
+
+
+def scenario_words(name: str) -> str:
+    """A scenario of a plan as a figure names it: a file without its ending."""
+    return name.removesuffix(".toml")
 
 
 def over_replications(seen: View) -> str:
