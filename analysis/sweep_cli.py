@@ -298,9 +298,8 @@ def _conclude(report: SweepReport, as_json: bool) -> None:
             }
         )
     else:
-        print(
-            f"{counted(report.made, 'run')} in {_duration(report.seconds)}; {report.ok:,} of {report.total:,} gave a result"
-        )
+        made = counted(report.made, "run")
+        print(f"{made} in {_duration(report.seconds)}; {report.ok:,} of {report.total:,} gave a result")
         print(f"tables in {report.path}" + (f", figures in {figures[0].parent}" if figures else ""))
     if report.failed:
         from sim.sweep.status import sweep_status

@@ -147,10 +147,11 @@ class Plan:
         """`describe` as a few lines of text."""
         luck = "the same luck at every point" if self.common_random_numbers else "its own luck at every point"
         size = f", {self.enterprises:,} enterprises" if self.enterprises is not None else ""
+        points = counted(len(self.points) // len(self.scenarios), "point")
         lines = [
             self.title,
             f"scenarios     {', '.join(self.scenarios)}",
-            f"design        {self.design}, {counted(len(self.points) // len(self.scenarios), 'point')} in each scenario",
+            f"design        {self.design}, {points} in each scenario",
             *(f"factor        {key} = {_words(factor)}" for key, factor in self.factors.items()),
             f"replications  {self.replications:,} from seed {self.first_seed}, {luck}",
             f"until         {self.until}{size}",

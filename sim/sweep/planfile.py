@@ -40,7 +40,7 @@ _MADE_OF: dict[frozenset[str], tuple[str, ...]] = {
     frozenset({"values"}): (),
 }
 _BOUNDS = RunSettings.model_fields["enterprises"].metadata
-_SIZES = [getattr(bound, end) for end in ("ge", "le") for bound in _BOUNDS if hasattr(bound, end)]
+_LEAST, _MOST = (getattr(bound, end) for end in ("ge", "le") for bound in _BOUNDS if hasattr(bound, end))
 _FACTORS = "factors"
 _POINTS = "points"
 
@@ -109,7 +109,9 @@ class PlanEntry(Section):
     seed: int = number("-", "seed of the first replication; the others follow", 0, LARGEST_FIRST_SEED, default=1)
     common_random_numbers: bool = choice("replication i has the same luck at every point", default=True)
     until: Quarter | None = choice("last quarter of every run; absent: the scenarios'", default=None)
-    enterprises: int | None = number("count", "simulated enterprises; absent: the scenarios'", *_SIZES, default=None)
+    enterprises: int | None = number(
+        "count", "simulated enterprises; absent: the scenarios'", _LEAST, _MOST, default=None
+    )
     record: Record = Field(default_factory=Record, description="what is kept of each run")
     factors: dict[str, FactorEntry] = choice("what varies, by dotted key", default={})
 

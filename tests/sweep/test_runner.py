@@ -102,7 +102,7 @@ def test_runs_are_listed_with_their_names(whole):
 
 
 def test_the_command_of_a_scenario_file_names_the_sweeps_own_copy(market, plan, tmp_path, monkeypatch):
-    """Kills: a command that finds its scenario beside the plan only, or that makes another run; one lost on resuming."""
+    """Kills: a command that finds its scenario beside the plan only, or another scenario; one lost on resuming."""
     monkeypatch.setattr(plan_module, "load_scenario", load_scenario)
     (tmp_path / "plans").mkdir()
     for name, value in (("mine one", 0.3), ("talent-war", 0.4)):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 
 import pytest
@@ -28,6 +29,15 @@ def test_a_sweep_is_announced_made_and_resumed(program, plan, tmp_path):
     assert (tmp_path / "runs" / "sweeps" / "plan" / "points.parquet").exists()
     assert program("sweep", "run", plan(), "--workers", 1) == 0
     assert "0 runs in" in program.out
+
+
+def test_one_run_is_one_run(program, plan):
+    """Kills: 1 runs, 1 points."""
+    path = plan(1)
+    path.write_text(path.read_text().replace("[2.0, 2.5, 3.0]", "[2.0]"))
+    assert program("sweep", path, "--workers", 1) == 0
+    assert "grid, 1 point in each scenario" in program.out and "1 run in" in program.out
+    assert not re.search(r"\b1 (runs|points)\b", program.out)
 
 
 def test_options_may_come_first_and_json_is_alone_on_stdout(program, plan, tmp_path):
