@@ -19,7 +19,7 @@ else $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constra
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-all test-extras notebook lint bench docs readme clean
+.PHONY: help setup run test test-all test-extras notebook app lint bench docs readme clean
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 
@@ -44,6 +44,10 @@ test-extras: $(TEST_STAMP) ## install the optional packages and run the tests th
 notebook: $(RUN_STAMP) ## open the tutorial in Jupyter (installs Jupyter first)
 	@$(call install,.[notebook])
 	$(BIN)/python -m notebook analysis/notebooks/tutorial.ipynb
+
+app: $(RUN_STAMP) ## open ten dials over the baseline in the browser (installs marimo first)
+	@$(call install,.[app])
+	$(BIN)/python -m marimo run analysis/notebooks/tuning.py
 
 lint: $(TEST_STAMP) ## style, format and strict types
 	$(BIN)/ruff check .

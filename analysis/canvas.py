@@ -144,14 +144,18 @@ def years(quarters: Sequence[str]) -> Floats:
 
 
 def time_axis(axes: Axes, x: Floats) -> None:
-    """Years on the horizontal axis, a tick at each turn of the year; single quarters when the run is short."""
+    """Years on the horizontal axis, a tick at each turn of the year; single quarters when the run is short, as many as
+    have room for their names, the last among them.
+    """
     margin = 0.125 if len(x) == 1 else 0.0
     axes.set_xlim(x[0] - margin, x[-1] + margin)
     span = x[-1] - x[0]
-    if span < 2:
-        axes.set_xticks(x, [_quarter_end(value) for value in x], fontsize=8)
-        return
     axes_width = axes.get_position().width * WIDTH
+    if span < 2:
+        wanted = text_inches(" 2023Q4 ", 8) * (len(x) - 1)
+        shown = x[::-1][:: 1 if wanted <= axes_width else 2]
+        axes.set_xticks(shown, [_quarter_end(value) for value in shown], fontsize=8)
+        return
     step = 1 if span / max(axes_width, 0.1) < 2.1 else 2 if span / max(axes_width, 0.1) < 4.2 else 5
     ticks = np.arange(np.ceil(x[0] / step) * step, x[-1] + 0.01, step)
     axes.set_xticks(ticks, [f"{tick:.0f}" for tick in ticks])

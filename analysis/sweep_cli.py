@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+import tomllib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from analysis.shell import FAILED, FAILED_RUNS, InputError, Json, console, print_json, say
+from analysis.shell import FAILED, FAILED_RUNS, INVALID, InputError, Json, console, print_json, say
 
 if TYPE_CHECKING:
     from sim.sweep import Plan, Progress, SweepReport
@@ -33,12 +34,26 @@ class _SweepCommands(TyperGroup):
             args = [RUN, *args]
         return super().parse_args(ctx, args)
 
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """What a plan takes stands with the commands: most who ask for help have a plan to run."""
+        from sim.sweep.planfile import PLANS
+
+        options = [param for param in self.commands[RUN].get_params(ctx) if param.param_type_name == "option"]
+        shipped = [
+            (path.stem, tomllib.loads(path.read_text("utf-8"))["title"]) for path in sorted(PLANS.glob("*.toml"))
+        ]
+        with formatter.section("Plans"):
+            formatter.write_dl([("PLAN.toml", "A file of your own"), *shipped])
+        with formatter.section("Options of a plan"):
+            formatter.write_dl([record for option in options if (record := option.get_help_record(ctx))])
+        self.format_commands(ctx, formatter)
+
 
 sweep_app = typer.Typer(
     cls=_SweepCommands,
     rich_markup_mode=None,
-    subcommand_metavar="PLAN.toml [OPTIONS] | status DIR | retry DIR",
-    help="Make the runs of a plan: moatsim sweep PLAN.toml. The same line again takes up where it ended.",
+    subcommand_metavar="PLAN | status DIR | retry DIR",
+    help="Make the runs of a plan: moatsim sweep PLAN. The same line again takes up where it ended.",
 )
 
 Workers = Annotated[int | None, typer.Option(min=1, help="Processes; one per processor when left out.")]
@@ -66,16 +81,19 @@ def run_plan(
     time_limit: TimeLimit = None,
     as_json: Json = False,
 ) -> None:
-    """Make the runs of a plan, or those that are still missing."""
+    """Make the runs of a plan; the word run may be left out."""
     from sim.runs.workers import single_blas_thread
 
     single_blas_thread()  # before numpy is imported: the same bits here as in the workers
     from sim.sweep import load_plan, run_sweep
+    from sim.sweep.runner import Means
 
     if workers is not None and executor is not None:
         raise InputError("give --workers or --executor, not both: a cluster has its own workers")
     loaded = load_plan(plan, until=until, enterprises=enterprises)
     folder = out or SWEEPS / loaded.path.stem
+    with _refused(folder):
+        Means(workers, executor, time_limit)  # what cannot be is refused before anything is announced
     (say if as_json else print)(_announcement(loaded, folder, workers, executor))
     with _refused(folder), _shown() as progress:
         report = run_sweep(
@@ -196,23 +214,28 @@ def _announcement(plan: Plan, folder: Path, workers: int | None, executor: str |
 @contextmanager
 def _refused(folder: Path) -> Iterator[None]:
     """Errors of a sweep as the command line's."""
-    from sim.runs.folder import FolderError
+    from sim.runs.folder import FolderBusyError, FolderError
     from sim.sweep.store import ChangedError, SweepError
 
     try:
         yield
-    except (ChangedError, ValueError) as error:
-        if not isinstance(error, ChangedError) and not str(error).startswith(("executor", "workers", "time_limit")):
+    except ValueError as error:
+        if not str(error).startswith(("executor", "workers", "time_limit")):
             raise
         raise InputError(str(error)) from None
     except SweepError as error:
         say(f"moatsim: {error}")
-        raise typer.Exit(FAILED) from None
+        raise typer.Exit(INVALID if isinstance(error, ChangedError) else FAILED) from None
+    except FolderBusyError as error:
+        raise InputError(str(error)) from None
     except FolderError:
         raise
     except OSError as error:
         say(f"moatsim: {error.filename or folder}: {error.strerror or error}")
-        say("what is done is safe; when the cause is gone, the same command goes on from there")
+        if is_sweep(folder):
+            say("what is done is safe; when the cause is gone, the same command goes on from there")
+        else:
+            say("nothing was begun; mend the cause and give the same command, or choose another folder with --out")
         raise typer.Exit(FAILED) from None
 
 
@@ -244,14 +267,18 @@ class _Lines:
 
 
 def _words(at: Progress) -> str:
+    from sim.sweep.plan import counted
+
     left = f", {_duration(at.left)} left" if at.left is not None else ""
-    return f"{at.done:,} of {at.total:,} runs, {at.failed:,} failed, {at.rate:.2g} a second{left}"
+    return f"{at.done:,} of {counted(at.total, 'run')}, {at.failed:,} failed, {at.rate:.2g} a second{left}"
 
 
 # ---- afterwards ----
 
 
 def _conclude(report: SweepReport, as_json: bool) -> None:
+    from sim.sweep.plan import counted
+
     for note in report.notes:
         say(f"moatsim: {note}")
     with _refused(report.path):
@@ -271,12 +298,14 @@ def _conclude(report: SweepReport, as_json: bool) -> None:
             }
         )
     else:
-        print(f"{report.made:,} runs in {_duration(report.seconds)}; {report.ok:,} of {report.total:,} gave a result")
+        made = counted(report.made, "run")
+        print(f"{made} in {_duration(report.seconds)}; {report.ok:,} of {report.total:,} gave a result")
         print(f"tables in {report.path}" + (f", figures in {figures[0].parent}" if figures else ""))
     if report.failed:
         from sim.sweep.status import sweep_status
 
-        say(f"moatsim: {report.failed:,} runs failed; runs.parquet has trace and command, 'sweep retry' repeats them")
+        failed = counted(report.failed, "run")
+        say(f"moatsim: {failed} failed; runs.parquet has trace and command, 'sweep retry' makes failed runs again")
         for failure in sweep_status(report.path, shown=3).failures:
             say(f"  run {failure.index}: {failure.status}: {failure.error}")
         raise typer.Exit(FAILED_RUNS)

@@ -34,10 +34,13 @@ from analysis.canvas import (
 from analysis.palette import INK, MUTED, SERIES, on
 from analysis.phase_maps import SHADES, overview, phase_map
 from analysis.sweep_data import DRAWN, MOST_PANELS, VALUE, View, factor_words, plain, view
-from analysis.sweep_words import amount, caption, over_replications, sentence
+from analysis.sweep_words import amount, caption, over_replications, scenario_words, sentence
 from sim.sweep import Sweep
+from sim.sweep.plan import counted
 
 EXTREMES = 10  # points at either end
+MATTERS = 0.2  # of the variance that a factor explains, below which it decides little alone
+FEW = 5  # replications, below which 10 and 90 % would be made up between two runs: lowest and highest are shown
 MOST_COLUMNS = 5  # factors in the table of extremes
 
 
@@ -69,7 +72,7 @@ def response(seen: View) -> Figure:
     for axes in panels[len(factors) :]:
         axes.set_axis_off()
     if len(names) > 1:
-        mark_key(panels[0], [(name, "s", colours[name], 30) for name in names], lift=1.2)
+        mark_key(panels[0], [(scenario_words(name), "s", colours[name], 30) for name in names], lift=1.2)
     return figure
 
 
@@ -131,7 +134,7 @@ def _response_words(seen: View, factors: Sequence[str]) -> Words:
     others = "the others at the base point" if alone else "over luck and all other factors"
     lead = f"{sentence(seen.title)}: {factor_words(best).split(',')[0]} matters most"
     return Words(
-        lead if seen.effects[best] >= 0.02 else f"{sentence(seen.title)}: no factor alone decides it",
+        lead if seen.effects[best] >= MATTERS else f"{sentence(seen.title)}: no factor alone explains much",
         f"{sentence(seen.title)} in {seen.quarter}; line: median, band: 10-90 % {others}",
         "Explains: part of the variance between points that lies between the factor's values or bins (epsilon squared, "
         "Kelley 1935).",
@@ -168,7 +171,7 @@ def scenarios(seen: View) -> Figure:
     words = Words(
         _ends_words(seen, ends),
         f"{sentence(seen.title)}; line: median of all points and replications, bands: 25-75 % and 10-90 %"
-        f" ({runs:,} runs{' each' if len(names) > 1 else ''})",
+        f" ({counted(runs, 'run')}{' each' if len(names) > 1 else ''})",
         "Bands hold the luck of the draw and the range of the factors, as the plan draws them.",
     )
     finish_page(figure, words, caption(seen.sweep), 0.95, 0.095, headings=True)
@@ -179,7 +182,12 @@ def scenarios(seen: View) -> Figure:
         for low, high, alpha in ((0.1, 0.9, 0.18), (0.25, 0.75, 0.32)):
             axes.fill_between(x, table[low], table[high], color=colours[name], alpha=alpha, lw=0)
         axes.plot(x, table[0.5], color=colours[name], lw=1.9)
-        axes.set_title(f"{name}  {amount(ends[name], seen.measure.unit)}", loc="left", fontsize=9, fontweight="bold")
+        axes.set_title(
+            f"{scenario_words(name)}  {amount(ends[name], seen.measure.unit)}",
+            loc="left",
+            fontsize=9,
+            fontweight="bold",
+        )
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: amount(value, seen.measure.unit)))
         time_axis(axes, x)
     for axes in panels[len(names) :]:
@@ -192,8 +200,8 @@ def _ends_words(seen: View, ends: dict[str, float]) -> str:
     if len(ends) == 1:
         return f"{sentence(seen.title)}: {amount(next(iter(ends.values())), unit)} in {last}"
     ordered = sorted(ends, key=lambda name: ends[name])
-    low, high = ordered[0], ordered[-1]
-    return f"{sentence(seen.title)} in {last}: {amount(ends[low], unit)} in {low}, {amount(ends[high], unit)} in {high}"
+    low, high = (f"{amount(ends[name], unit)} in {scenario_words(name)}" for name in (ordered[0], ordered[-1]))
+    return f"{sentence(seen.title)} in {last}: {low}, {high}"
 
 
 # ---- extremes ----
@@ -201,7 +209,7 @@ def _ends_words(seen: View, ends: dict[str, float]) -> str:
 
 def extremes(seen: View) -> Figure:
     """A table: the points with the highest and the lowest measure, who leads there, and their factors."""
-    known = seen.table.dropna(subset=VALUE).sort_values([VALUE, "point"], ascending=[False, True])
+    known = _with_range(seen).dropna(subset=VALUE).sort_values([VALUE, "point"], ascending=[False, True])
     half = min(EXTREMES, len(known) // 2) or 1
     parts = {"highest": known.head(half), "lowest": known.tail(half if len(known) > 1 else 0)[::-1]}
     lines = sum(len(part) + 1 for part in parts.values()) + 2.2
@@ -225,13 +233,28 @@ def extremes(seen: View) -> Figure:
     return figure
 
 
+def _with_range(seen: View) -> pd.DataFrame:
+    """The points, low and high of a few replications the lowest and highest of them."""
+    if len(seen.sweep.balance.replications) >= FEW:
+        return seen.table
+    ends = seen.sweep.bands(seen.measure.name, (0.0, 1.0), ("point",), seen.quarter).droplevel("quarter")
+    points = seen.table["point"]
+    return seen.table.assign(low=points.map(ends[0.0]), high=points.map(ends[1.0]))
+
+
+def _range_words(seen: View) -> str:
+    count = len(seen.sweep.balance.replications)
+    if count == 1:
+        return ""
+    return "; range: 10-90 % over replications" if count >= FEW else "; range: lowest to highest of them"
+
+
 def _extremes_words(seen: View, known: pd.DataFrame, half: int) -> Words:
     unit, more = seen.measure.unit, len(seen.effects) - MOST_COLUMNS
     low, high = (amount(float(known[VALUE].iloc[at]), unit) for at in (-1, 0))
-    several = "; range: 10-90 % over replications" if len(seen.sweep.balance.replications) > 1 else ""
     return Words(
         f"{sentence(seen.title)}: where it is highest ({high}) and lowest ({low})",
-        f"{_count(half)} at either end in {seen.quarter}, {over_replications(seen)}{several}",
+        f"{_count(half)} at either end in {seen.quarter}, {over_replications(seen)}{_range_words(seen)}",
         "Factors stand in the order of how much they explain"
         + (f"; {more} that explain less are left out" if more > 0 else "")
         + ". Shade: where a value stands among those of all points, the highest darkest.",
@@ -285,7 +308,9 @@ def _columns(seen: View) -> list[TableColumn]:
         found.append(TableColumn("leader", at, "left", lambda row: seen.names.get(row["leader"], str(row["leader"]))))
         at += 0.115
     if len(seen.sweep.scenarios) > 1:
-        found.append(TableColumn("scenario", at, "left", lambda row: _shortened(row["scenario"], 1.2, 7)))
+        found.append(
+            TableColumn("scenario", at, "left", lambda row: _shortened(scenario_words(row["scenario"]), 1.2, 7))
+        )
         at += 0.155
     factors = list(seen.effects)[:MOST_COLUMNS]
     step = min((0.99 - at) / max(len(factors), 1), 0.2)

@@ -9,6 +9,7 @@ from analysis.reading import dollars
 from analysis.sweep_data import View
 from sim import __version__
 from sim.sweep import Sweep
+from sim.sweep.plan import counted
 
 
 def amount(value: float, unit: str) -> str:
@@ -24,14 +25,14 @@ def amount(value: float, unit: str) -> str:
 
 def caption(sweep: Sweep) -> str:
     """What it takes to make a figure of a sweep again, and which of its runs it shows."""
-    names = ", ".join(sweep.scenarios[:4]) + (", …" if len(sweep.scenarios) > 4 else "")
+    names = ", ".join(map(scenario_words, sweep.scenarios[:4])) + (", …" if len(sweep.scenarios) > 4 else "")
     seeds = in_words(sweep.balance.replications)
     luck = (
         "the same at every point" if sweep.plan["common_random_numbers"] else "replications, other luck at each point"
     )
     return (
         f"Simulation: moatsim {__version__}, sweep “{sweep.title}” ({sweep.plan['design']} design, "
-        f"{len(sweep.points):,} points), {'scenarios' if len(sweep.scenarios) > 1 else 'scenario'} {names}; "
+        f"{counted(len(sweep.points), 'point')}), {'scenarios' if len(sweep.scenarios) > 1 else 'scenario'} {names}; "
         f"{seeds}, {luck}. {_progress(sweep)}"
     ).strip()
 
@@ -41,8 +42,15 @@ def _progress(sweep: Sweep) -> str:
     if sweep.balance.runs == len(sweep.runs):
         return ""
     done = sweep.status.done
-    state = f"{done:,} of {len(sweep.runs):,} runs have ended" if done < len(sweep.runs) else "some runs failed"
+    state = (
+        f"{done:,} of {counted(len(sweep.runs), 'run')} have ended" if done < len(sweep.runs) else "some runs failed"
+    )
     return f"Partial sweep, {state}; shown: {sweep.balance.why}."
+
+
+def scenario_words(name: str) -> str:
+    """A scenario of a plan as a figure names it: a file without its ending."""
+    return name.removesuffix(".toml")
 
 
 def over_replications(seen: View) -> str:

@@ -1,6 +1,6 @@
 """Ten dials of the market on a page: `marimo run tuning.py`. The work is done in `analysis.tuning`."""
 
-import marimo
+import marimo  # not installed? pip install -e '.[app]', or make app
 
 __generated_with = "0.25.2"
 app = marimo.App(width="full", app_title="moatsim: turn the market's dials")

@@ -67,7 +67,7 @@ def _why(points: int, left_out: int, replications: int, every_point: bool) -> st
     if points == 0:
         return "no run has given a result yet"
     if not every_point:
-        return f"no replication has reached all points yet: {points:,} of {total:,} points, one replication each"
+        return f"{points:,} of {total:,} points, one replication of each; the others are still to come"
     if left_out:
         return f"{replications:,} {runs} at {points:,} of {total:,} points; a run failed at each of the others"
-    return f"{replications:,} {runs}, the same at every one of the {total:,} points"
+    return f"{replications:,} {runs}" + (f", the same at every one of the {total:,} points" if total > 1 else "")

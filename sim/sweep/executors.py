@@ -67,13 +67,18 @@ def executor_place(executor: Executor, width: int | None, limit: float) -> Itera
     yield Place(partial(executor.submit, task), width or getattr(executor, "_max_workers", None) or 1, False)
 
 
+def dask_package() -> Any:
+    """The package that speaks to a Dask cluster. Raises SweepError where it is not installed."""
+    try:
+        return import_module("distributed")
+    except ModuleNotFoundError:
+        raise SweepError("a Dask cluster needs the package distributed: pip install 'moatsim[dask]'") from None
+
+
 @contextmanager
 def dask_place(address: str, limit: float) -> Iterator[Place]:
     """The workers of a Dask cluster, by the scheduler's address. Raises SweepError when there is none."""
-    try:
-        distributed = import_module("distributed")
-    except ModuleNotFoundError:
-        raise SweepError("a Dask cluster needs the package distributed: pip install 'moatsim[dask]'") from None
+    distributed = dask_package()
     scheduler = address.removeprefix(DASK)
     try:
         client = distributed.Client(f"tcp://{scheduler}", timeout=_PATIENCE, set_as_default=False)

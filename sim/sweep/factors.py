@@ -214,5 +214,5 @@ class Factor:
 
 
 def _even(count: int) -> Sequence[float]:
-    """`count` numbers from 0 to 1 in equal steps; the middle alone where there is one."""
-    return [0.5] if count == 1 else [i / (count - 1) for i in range(count)]
+    """`count` numbers from 0 to 1 in equal steps; at least two."""
+    return [i / (count - 1) for i in range(count)]

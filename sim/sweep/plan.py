@@ -147,10 +147,11 @@ class Plan:
         """`describe` as a few lines of text."""
         luck = "the same luck at every point" if self.common_random_numbers else "its own luck at every point"
         size = f", {self.enterprises:,} enterprises" if self.enterprises is not None else ""
+        points = counted(len(self.points) // len(self.scenarios), "point")
         lines = [
             self.title,
             f"scenarios     {', '.join(self.scenarios)}",
-            f"design        {self.design}, {len(self.points) // len(self.scenarios):,} points in each scenario",
+            f"design        {self.design}, {points} in each scenario",
             *(f"factor        {key} = {_words(factor)}" for key, factor in self.factors.items()),
             f"replications  {self.replications:,} from seed {self.first_seed}, {luck}",
             f"until         {self.until}{size}",
@@ -210,10 +211,10 @@ def load_plan(name_or_path: str | Path, *, until: str | None = None, enterprises
 
 
 def difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
-    """What changed between two plans' documents, a line each such as `replications: 8 -> 16`; empty for the same."""
+    """What changed between two plans' documents, a line each: `replications: before 8 -> now 16`; none for the same."""
     before, after = _flat(old), _flat(new)
     lines = [
-        f"{key}: {_said(before.get(key))} -> {_said(after.get(key))}"
+        f"{key}: before {_said(before.get(key))} -> now {_said(after.get(key))}"
         for key in dict.fromkeys([*before, *after])
         if before.get(key) != after.get(key)
     ]
@@ -221,6 +222,11 @@ def difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     if lines and not told:
         told = ["points: the design now gives other values (a row changed, or another version of scipy drew them)"]
     return told
+
+
+def counted(count: int, noun: str) -> str:
+    """`1 run`, `1,008 runs`."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
 # ---- the plan against its scenarios ----
@@ -245,8 +251,9 @@ def _span(
     file: PlanFile, bases: Mapping[str, Scenario], until: str | None, enterprises: int | None
 ) -> tuple[str, int | None] | None:
     """Last quarter of every run and number of enterprises (None: the scenarios'); None where the plan has faults."""
-    said = file.document.tree
-    if not bases or any(problem.key in ("until", "enterprises") for problem in file.findings.problems):
+    faulty = {problem.key for problem in file.findings.problems}
+    said = {key: value for key, value in file.document.tree.items() if key not in faulty}
+    if not bases or "until" in faulty:
         return None
     given = {key for key, value in (("until", until), ("enterprises", enterprises)) if value is not None}
     until = until if "until" in given else said.get("until")

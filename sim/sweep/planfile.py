@@ -14,7 +14,7 @@ from typing import Any, Literal, cast, get_args
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
-from sim.parameters import Parameters, Quarter, Section, choice, number
+from sim.parameters import Parameters, Quarter, RunSettings, Section, choice, number
 from sim.records import COLUMNS
 from sim.scenario import SHIPPED, Problem
 from sim.scenario.complaints import validated
@@ -26,6 +26,7 @@ from sim.sweep.factors import Scalar
 PLANS = SHIPPED / "plans"
 MOST_POINTS = 1_000_000
 LARGEST_FIRST_SEED = 1_000_000_000
+FEWEST_LEVELS = 2  # of a range: one would be its middle alone
 
 Design = Literal["grid", "sobol", "latin", "list", "one-at-a-time"]
 Distribution = Literal["uniform", "log-uniform", "normal", "triangular"]
@@ -38,6 +39,8 @@ _MADE_OF: dict[frozenset[str], tuple[str, ...]] = {
     frozenset({"mean", "sd"}): ("normal",),
     frozenset({"values"}): (),
 }
+_BOUNDS = RunSettings.model_fields["enterprises"].metadata
+_LEAST, _MOST = (getattr(bound, end) for end in ("ge", "le") for bound in _BOUNDS if hasattr(bound, end))
 _FACTORS = "factors"
 _POINTS = "points"
 
@@ -52,7 +55,7 @@ class FactorEntry(Section):
     sd: float | None = number("-", "its standard deviation", default=None)
     values: list[bool | int | float | str] | None = choice("the values themselves", default=None)
     distribution: Distribution | None = choice("shape between low and high", default=None)
-    levels: int | None = number("count", "steps in a grid", 1, 1000, default=None)
+    levels: int | None = number("count", "steps in a grid", FEWEST_LEVELS, 1000, default=None)
     source: str | None = choice("why this range: fact id or assumption", default=None)
 
     @property
@@ -98,13 +101,17 @@ class PlanEntry(Section):
     scenarios: list[str] = choice("shipped scenarios, or files beside the plan")
     design: Design = choice("how the points are laid")
     points: int | None = number("count", "points of a sobol or latin design", 1, MOST_POINTS, default=None)
-    levels: int | None = number("count", "steps in a grid of factors that give no own", 1, 1000, default=None)
+    levels: int | None = number(
+        "count", "steps in a grid of factors that give no own", FEWEST_LEVELS, 1000, default=None
+    )
     design_seed: int = number("-", "seed of the design's own draws, apart from the runs' luck", 0, 2**31, default=1)
     replications: int = number("count", "runs of each point", 1, 10_000, default=1)
     seed: int = number("-", "seed of the first replication; the others follow", 0, LARGEST_FIRST_SEED, default=1)
     common_random_numbers: bool = choice("replication i has the same luck at every point", default=True)
     until: Quarter | None = choice("last quarter of every run; absent: the scenarios'", default=None)
-    enterprises: int | None = number("count", "simulated enterprises; absent: the scenarios'", default=None)
+    enterprises: int | None = number(
+        "count", "simulated enterprises; absent: the scenarios'", _LEAST, _MOST, default=None
+    )
     record: Record = Field(default_factory=Record, description="what is kept of each run")
     factors: dict[str, FactorEntry] = choice("what varies, by dotted key", default={})
 

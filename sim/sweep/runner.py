@@ -18,6 +18,7 @@ from sim.sweep.executors import (
     ATTEMPTS,
     DASK,
     Place,
+    dask_package,
     dask_place,
     executor_place,
     local_place,
@@ -93,8 +94,10 @@ class Means:
             raise ValueError(f"workers: at least 1 is needed, not {self.workers}")
         if self.time_limit is not None and not 0 < self.time_limit < math.inf:
             raise ValueError(f"time_limit: a number of seconds above 0 is needed, not {self.time_limit}")
-        if isinstance(self.executor, str) and not _DASK_ADDRESS.fullmatch(self.executor):
-            raise ValueError(f"executor: expected dask://HOST:PORT, not '{self.executor}'")
+        if isinstance(self.executor, str):
+            if not _DASK_ADDRESS.fullmatch(self.executor):
+                raise ValueError(f"executor: expected dask://HOST:PORT, not '{self.executor}'")
+            dask_package()  # before a folder is touched
 
     def place(self, work: Work) -> AbstractContextManager[Place]:
         """Where the runs are made."""

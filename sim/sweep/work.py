@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 from sim.market import Market
 from sim.runs.folder import FolderError, write_parquet, write_text
-from sim.scenario import Scenario, ScenarioError, load_scenario
+from sim.scenario import SHIPPED, Scenario, ScenarioError, load_scenario
 from sim.sweep.identity import Fingerprint, model_version, run_id
 from sim.sweep.jobs import Job, Study, pack_scenario
 from sim.sweep.plan import Plan, Replicate
@@ -75,13 +75,27 @@ class Work:
         point = self.points[run.point]
         return Job(index, self._studies[point.scenario], tuple(point.values.items()), run.seed)
 
+    @cached_property
+    def files(self) -> dict[str, str]:
+        """Where the sweep folder keeps each scenario, by its name in the plan."""
+        bases = self.bases.items()
+        return {name: f"{SCENARIOS}/{number:02}-{base.name}.toml" for number, (name, base) in enumerate(bases)}
+
+    @cached_property
+    def _shipped(self) -> frozenset[str]:
+        return frozenset(path.stem for path in SHIPPED.glob("*.toml"))
+
     def command(self, index: int) -> str:
-        """The command line that makes the run of that index again, alone."""
+        """The command line that makes the run of that index again, alone.
+
+        A file of the user's is named as the sweep keeps it, so such a line is for the sweep's folder.
+        """
         run = self.runs[index]
         point = self.points[run.point]
         changes = [part for key, value in point.values.items() for part in ("--set", f"{key}={json.dumps(value)}")]
         size = [] if self.enterprises is None else ["--enterprises", str(self.enterprises)]
-        words = ["moatsim", "run", point.scenario, *changes, "--seed", str(run.seed), "--replications", "1"]
+        scenario = point.scenario if point.scenario in self._shipped else self.files[point.scenario]
+        words = ["moatsim", "run", scenario, *changes, "--seed", str(run.seed), "--replications", "1"]
         return shlex.join([*words, "--until", self.until, *size])
 
 
@@ -106,10 +120,9 @@ def write_work(work: Work, folder: Path) -> dict[str, Any]:
     """Write points and base scenarios; what the manifest says of the work, from which `read_work` finds it again."""
     (folder / SCENARIOS).mkdir(exist_ok=True)
     scenarios = {}
-    for number, (name, base) in enumerate(work.bases.items()):
-        file = f"{SCENARIOS}/{number:02}-{base.name}.toml"
-        write_text(folder / file, base.to_toml())
-        scenarios[name] = {"hash": base.hash, "file": file}
+    for name, base in work.bases.items():
+        write_text(folder / work.files[name], base.to_toml())
+        scenarios[name] = {"hash": base.hash, "file": work.files[name]}
     table = _points_table(work.points)
     write_parquet(folder / POINTS, table.schema, iter([table]))
     return {

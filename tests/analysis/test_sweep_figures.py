@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import shutil
 from concurrent.futures import ThreadPoolExecutor
@@ -12,7 +13,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis import readme, sweep_cli
+from analysis import readme, sweep_cli, sweep_figures
+from analysis.canvas import Words, finish_page, new_page, time_axis, years
 from analysis.sweep_data import (
     UNDECIDED,
     cells,
@@ -151,7 +153,8 @@ def check_page(figure, sweep, state):
     said = words(figure)
     assert "moatsim" in said and "costs against diffusion" in said and f"{sweep.plan['design']} design" in said
     assert ("seed 1," if state == "partial" else "seeds 1-2,") in said
-    assert ("7 of 24 runs have ended" in said) == (state == "partial")
+    shown = "7 of 24 runs have ended; shown: 7 of 12 points, one replication of each; the others are still to come."
+    assert (shown in said) == (state == "partial")
     assert "nan" not in said.lower().split()
     assert overlaps(figure) == []
     width, height = figure.canvas.get_width_height()
@@ -269,6 +272,54 @@ def test_extremes_list_both_ends_in_order(grid):
     ]
     assert points == [*table["point"][::-1][:6], *table["point"][:6]]
     assert amount(float(table["value"].iloc[-1]), "0-10,000") in said and "sticky-interface" in said
+
+
+def test_the_range_of_few_replications_is_lowest_to_highest(grid, monkeypatch):
+    """Kills: quantiles made up between two runs; words that say of one what is the other."""
+    seen = view(grid, "hhi")
+    rows = grid.table("market", ["hhi"], {"quarter": "2023Q3"}).groupby("point")["hhi"]
+    wanted = {f"{amount(low, 'x')} to {amount(high, 'x')}" for low, high in zip(rows.min(), rows.max(), strict=True)}
+    figure = draw(seen, "extremes")
+    told = {text.get_text() for text in figure.axes[0].texts if " to " in text.get_text()}
+    assert told == wanted and "range: lowest to highest of them" in words(figure)
+    monkeypatch.setattr(sweep_figures, "FEW", 2)
+    figure = draw(seen, "extremes")
+    told = {text.get_text() for text in figure.axes[0].texts if " to " in text.get_text()}
+    assert told != wanted and "range: 10-90 % over replications" in words(figure)
+
+
+@pytest.mark.parametrize(("part", "headline"), [(0.11, "no factor alone explains much"), (0.25, "matters most")])
+def test_a_response_claims_no_more_than_it_explains(part, headline, grid):
+    """Kills: the largest of small effects called what matters most."""
+    seen = view(grid, "hhi")
+    seen.__dict__["effects"] = {SPREAD: part, COST: 0.01}
+    figure = draw(seen, "response")
+    assert headline in words(figure) and f"explains {100 * part:.0f} %" in words(figure)
+
+
+@pytest.mark.parametrize("kind", ["response", "scenarios", "extremes"])
+def test_a_file_is_named_without_its_ending(kind, grid):
+    """Kills: a file's ending for a scenario's name in headings, rows and captions."""
+    entries = grid.manifest["scenarios"]
+    named = {"baseline": entries["baseline"], "mine.toml": entries["sticky-interface"]}
+    points = grid.points.replace({"scenario": {"sticky-interface": "mine.toml"}})
+    figure = draw(view(replace(grid, manifest={**grid.manifest, "scenarios": named}, points=points), "hhi"), kind)
+    assert "mine" in words(figure) and ".toml" not in words(figure)
+
+
+@pytest.mark.parametrize("columns", [1, 2, 3])
+@pytest.mark.parametrize("quarters", range(1, 9))
+def test_names_of_quarters_have_room(columns, quarters):
+    """Kills: a name at every quarter where there is room for every second one; a last quarter without its name."""
+    figure, panels = new_page(1, columns)
+    finish_page(figure, Words("title", "subtitle"), "caption", 0.95, 0.095)
+    for axes in panels:
+        time_axis(axes, years([f"{2023 + i // 4}Q{i % 4 + 1}" for i in range(quarters)]))
+        names = [label.get_text() for label in axes.get_xticklabels()]
+        assert names[0] == f"{2023 + (quarters - 1) // 4}Q{(quarters - 1) % 4 + 1}"
+        assert len(names) == (quarters if columns == 1 else len(names)) >= quarters / 2
+        boxes = sorted(label.get_window_extent().extents[::2].tolist() for label in axes.get_xticklabels())
+        assert all(b[0] - a[1] > 4 for a, b in itertools.pairwise(boxes))
 
 
 def test_response_panels_stand_in_order_of_effect(grid):

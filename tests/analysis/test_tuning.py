@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import runpy
+import sys
+import traceback
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -124,3 +129,11 @@ def test_the_chart_says_what_it_shows(pair):
     assert f"{100 * end.leader_share:.0f} % of deployments" in texts and "2 values changed" in texts
     assert "deployments" in tuning.outcome_words(*pair, "deployments")
     assert png(figure).startswith(b"\x89PNG") and png(figure) == png(chart(*pair, "deployments"))
+
+
+def test_the_page_says_what_it_lacks(monkeypatch):
+    """Kills: an import that fails without a word of what to do. (Marimo warns of notebooks with a guard before it.)"""
+    monkeypatch.setitem(sys.modules, "marimo", None)
+    with pytest.raises(ModuleNotFoundError) as failed:
+        runpy.run_path(str(Path(tuning.__file__).parent / "notebooks" / "tuning.py"))
+    assert "not installed? pip install -e '.[app]', or make app" in "".join(traceback.format_exception(failed.value))

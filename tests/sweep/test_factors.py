@@ -79,7 +79,6 @@ def test_steps_of_a_grid_include_the_ends() -> None:
     assert factor(Uniform(1.5, 3.5), levels=9).grid(None) == (1.5, 1.75, 2.0, 2.25, 2.5, 2.75, 3.0, 3.25, 3.5)
     assert factor(LogUniform(0.02, 1.28)).grid(7) == (0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28)
     assert factor(Triangular(0.0, 1.0, 4.0)).grid(3) == (0.0, 2.0, 4.0)
-    assert factor(Uniform(1.0, 2.0)).grid(1) == (1.5,)
 
 
 def test_own_levels_go_before_the_plans() -> None:

@@ -281,14 +281,14 @@ def test_the_order_of_factors_moves_no_point(read: Read) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "line"),
     [
-        ("replications = 2", "replications = 3", "replications: 2 -> 3"),
-        ("0.3]", "0.4]", 'factors.technology.public_diffusion: { values = [0.1, 0.3] } -> { values = [0.1, 0.4] }'),
-        (', "talent-war"', "", "scenarios.talent-war: values "),
-        ("2024Q4", "2025Q1", 'until: "2024Q4" -> "2025Q1"'),
-        ("enterprises = 300\n", "", "enterprises: 300 -> absent"),
-        ("[factors]", "[record]\ntables = ['market']\n[factors]", 'tables: ["market", "shares"] -> ["market"]'),
-        ("replications = 2", "replications = 2\ncommon_random_numbers = false", "common_random_numbers: true -> false"),
-        ("replications = 2", "replications = 2\nseed = 7", "seed: 1 -> 7"),
+        ("replications = 2", "replications = 3", "replications: before 2 -> now 3"),
+        ("0.3]", "0.4]", 'factors.technology.public_diffusion: before { values = [0.1, 0.3] } -> now { values = '),
+        (', "talent-war"', "", "scenarios.talent-war: before values "),
+        ("2024Q4", "2025Q1", 'until: before "2024Q4" -> now "2025Q1"'),
+        ("enterprises = 300\n", "", "enterprises: before 300 -> now absent"),
+        ("[factors]", "[record]\ntables = ['market']\n[factors]", 'tables: before ["market", "shares"] -> now ["ma'),
+        ("replications = 2", "replications = 2\ncommon_random_numbers = false", "common_random_numbers: before true "),
+        ("replications = 2", "replications = 2\nseed = 7", "seed: before 1 -> now 7"),
     ],
 )  # fmt: skip
 def test_the_hash_follows_and_the_difference_says(old: str, new: str, line: str, original: Plan, read: Read) -> None:
@@ -319,7 +319,7 @@ def test_a_changed_scenario_changes_the_hash(read: Read, tmp_path: Path, monkeyp
         (tmp_path / "mine.toml").write_text(f'extends = "baseline"\n[technology]\nbase_added = {value}\n', "utf-8")
         documents.append(read(text).document())
     (line,) = difference(documents[0], documents[1])
-    assert line.startswith("scenarios.mine.toml: values ")
+    assert line.startswith("scenarios.mine.toml: before values ")
 
 
 def test_the_description_counts_runs_and_names_units(read: Read) -> None:
@@ -421,7 +421,12 @@ def test_every_fault_comes_at_once_with_its_line(refused: Callable[[str], list[s
         ('design = "sobel"', "1: design: expected one of grid, sobol, latin, list, one-at-a-time, was given the"),
         ('design = { value = "list", source = "x" }', "1: design: expected a bare value, was given a table"),
         ("seed = 2", "1: design: required key is missing: how the points are laid"),
-        ('design = "grid"\nenterprises = 3', "2: enterprises: input should be greater than or equal to 50, not 3"),
+        ('design = "grid"\nenterprises = 3', "2: enterprises: expected a whole number from 50 to 2,000,000 (count)"),
+        ('design = "grid"\nlevels = 1', "2: levels: expected a whole number from 2 to 1,000 (count), was given 1"),
+        (
+            'design = "grid"\n[factors]\n"technology.distillation" = { low = 0, high = 1, levels = 1 }',
+            "3: factors.technology.distillation.levels: expected a whole number from 2 to 1,000 (count), was given 1",
+        ),
         (
             'design = "list"\n[[points]]\n"technology.leak_delay" = 2\n[[points]]\n"technology.distillation" = 2',
             "4: points.1: gives no value for 'technology.leak_delay', as other points do",
@@ -454,6 +459,16 @@ def test_a_fault_alone(text: str, problem: str, refused: Callable[[str], list[st
     line, _, reason = problem.partition(": ")
     moved = int(line) + (int(line) > 1 + head.count("\n"))  # the line of the scenarios stands between
     assert any(each.startswith(f"plan.toml:{moved}: {reason}") for each in found), found
+
+
+def test_a_wrong_size_comes_with_the_other_faults(refused: Callable[[str], list[str]]) -> None:
+    """Kills a size held against scenarios alone, which nobody looks at where the scenario or the end is wrong."""
+    text = 'scenarios = ["{}"]\ndesign = "grid"\nuntil = "{}"\nenterprises = -5'
+    for scenario, until, wrong in (
+        ("nope", "soon", ["scenarios.0", "until", "enterprises"]),
+        ("baseline", "2020Q1", ["until", "enterprises"]),
+    ):
+        assert [problem.split(": ")[1] for problem in refused(text.format(scenario, until))] == wrong
 
 
 def test_a_point_that_does_not_hold_together_is_named(refused: Callable[[str], list[str]]) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+import shlex
+import shutil
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 
 import fake_market
@@ -16,6 +18,7 @@ from sim import load_scenario, run, runs
 from sim.records import tidy_shares
 from sim.sweep import SweepError, load_plan, retry_sweep, run_sweep
 from sim.sweep import executors as places
+from sim.sweep import plan as plan_module
 
 
 class Shuffled(Executor):
@@ -96,6 +99,28 @@ def test_runs_are_listed_with_their_names(whole):
         "moatsim run baseline --set technology.training_cost_growth=2.5 --seed 2 --replications 1 --until 2023Q2 "
         "--enterprises 300"
     )
+
+
+def test_the_command_of_a_scenario_file_names_the_sweeps_own_copy(market, plan, tmp_path, monkeypatch):
+    """Kills: a command that finds its scenario beside the plan only, or another scenario; one lost on resuming."""
+    monkeypatch.setattr(plan_module, "load_scenario", load_scenario)
+    (tmp_path / "plans").mkdir()
+    for name, value in (("mine one", 0.3), ("talent-war", 0.4)):
+        text = f'extends = "baseline"\n[technology]\ndistillation = {value}\n'
+        (tmp_path / "plans" / f"{name}.toml").write_text(text)
+    text = ONE_POINT.replace('["baseline"]', '["mine one.toml", "talent-war.toml", "talent-war"]')
+    path = plan(text=text.replace("replications = 4", "replications = 1"), name="plans/plan.toml")
+    run_sweep(path, tmp_path / "a", workers=1)
+    table = pd.read_parquet(tmp_path / "a" / "runs.parquet")
+    words = [shlex.split(command) for command in table["command"]]
+    names = [run_words[2] for run_words in words]
+    assert names == ["scenarios/00-mine one.toml", "scenarios/01-talent-war.toml", "talent-war"]
+    bases = load_plan(path).bases
+    shutil.rmtree(tmp_path / "plans")  # the sweep's folder is all that is needed
+    monkeypatch.chdir(tmp_path / "a")
+    assert [load_scenario(name).hash for name in names] == [base.hash for base in bases.values()]
+    retry_sweep(tmp_path / "a", workers=1)
+    pd.testing.assert_series_equal(pd.read_parquet("runs.parquet")["command"], table["command"])
 
 
 def test_a_second_call_repeats_nothing(whole, plan, alike, market):

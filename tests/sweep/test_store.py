@@ -258,7 +258,7 @@ def test_a_changed_plan_is_refused(swept, plan, alike):
     """Kills: runs of two plans in one folder; a refusal that does not say what has changed."""
     before = alike.shards(swept)
     file = plan(4)
-    with pytest.raises(ChangedError, match=r"begun otherwise: replications: 3 -> 4(.|\n)*--out"):
+    with pytest.raises(ChangedError, match=r"begun otherwise: replications: before 3 -> now 4(.|\n)*--out"):
         run_sweep(file, swept)
     file.write_text(plan(3).read_text().replace("a small sweep", "another title"))
     assert run_sweep(file, swept).made == 0

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import sys
 
 import pytest
 import sweep_markets
 
 from analysis import sweep_cli
+from sim.runs.folder import locked
 
 
 @pytest.fixture
@@ -26,6 +29,15 @@ def test_a_sweep_is_announced_made_and_resumed(program, plan, tmp_path):
     assert (tmp_path / "runs" / "sweeps" / "plan" / "points.parquet").exists()
     assert program("sweep", "run", plan(), "--workers", 1) == 0
     assert "0 runs in" in program.out
+
+
+def test_one_run_is_one_run(program, plan):
+    """Kills: 1 runs, 1 points."""
+    path = plan(1)
+    path.write_text(path.read_text().replace("[2.0, 2.5, 3.0]", "[2.0]"))
+    assert program("sweep", path, "--workers", 1) == 0
+    assert "grid, 1 point in each scenario" in program.out and "1 run in" in program.out
+    assert not re.search(r"\b1 (runs|points)\b", program.out)
 
 
 def test_options_may_come_first_and_json_is_alone_on_stdout(program, plan, tmp_path):
@@ -64,9 +76,10 @@ def test_what_cannot_be_is_refused(program, plan, tmp_path, monkeypatch):
     bad = tmp_path / "bad.toml"
     bad.write_text(plan().read_text().replace("training_cost_growth", "training_cost_grwth"))
     for words, message in (
-        (("sweep", plan(4, name="four.toml"), "--out", "a"), "replications: 3 -> 4"),
+        (("sweep", plan(4, name="four.toml"), "--out", "a"), "replications: before 3 -> now 4"),
         (("sweep", plan(3), "--out", "b"), "left alone"),
-        (("sweep", plan(3), "--out", "c", "--executor", "ray://x:1"), "expected dask://HOST:PORT"),
+        (("sweep", plan(3), "--out", "c", "--executor", "http://x"), "expected dask://HOST:PORT"),
+        (("sweep", plan(3), "--out", "c", "--time-limit", 0), "a number of seconds above 0"),
         (("sweep", plan(3), "--out", "c", "--executor", "dask://x:1", "--workers", 2), "not both"),
         (("sweep", bad), "did you mean"),
         (("sweep", "nope.toml"), "nope.toml"),
@@ -77,18 +90,47 @@ def test_what_cannot_be_is_refused(program, plan, tmp_path, monkeypatch):
         assert program(*words) == 2, words
         assert message in program.err
         assert len(program.err.strip().splitlines()) <= 3
+        assert "c" not in words or program.out == ""
     assert not (tmp_path / "c").exists()
 
 
-def test_a_cluster_needs_its_package(program, plan, monkeypatch):
-    """Kills: a ModuleNotFoundError where one line would do."""
+def test_a_changed_plan_is_told_in_two_lines(program, plan, tmp_path):
+    """Kills: what is changed and what to do run together into one line; numbers of which nobody knows which is old."""
+    assert program("sweep", plan(), "--out", "a", "--workers", 1) == 0
+    assert program("sweep", plan(4), "--out", "a", "--workers", 1) == 2
+    first, second = program.err.strip().splitlines()
+    assert first.endswith("replications: before 3 -> now 4") and second.startswith("go back to what it began with")
+
+
+def test_a_second_writer_is_refused(program, whole, plan):
+    """Kills: an exit code that says the sweep broke down, where nobody has touched anything."""
+    with locked(whole, "sweep"):
+        for words in (("sweep", plan(), "--out", whole), ("sweep", "retry", whole)):
+            assert program(*words) == 2
+            assert f"being written by another sweep (process {os.getpid()} on " in program.err
+
+
+def test_a_folder_that_cannot_be_made_holds_nothing(program, plan, tmp_path):
+    """Kills: a promise that what is done is safe where nothing was begun."""
+    (tmp_path / "file").touch()
+    assert program("sweep", plan(), "--out", tmp_path / "file" / "a", "--workers", 1) == 1
+    told = program.err.strip().splitlines()
+    assert told[0] == f"moatsim: {tmp_path / 'file' / 'a'}: Not a directory"
+    assert told[1].startswith("nothing was begun;") and "safe" not in program.err
+
+
+def test_a_cluster_needs_its_package(program, plan, tmp_path, monkeypatch):
+    """Kills: a ModuleNotFoundError where one line would do; a folder left behind by a sweep that cannot begin."""
     monkeypatch.setitem(sys.modules, "distributed", None)
     assert program("sweep", plan(), "--out", "a", "--executor", "dask://localhost:1") == 1
-    assert "pip install 'moatsim[dask]'" in program.err
+    assert "pip install 'moatsim[dask]'" in program.err and program.out == ""
+    assert not (tmp_path / "a").exists()
 
 
 def test_help_names_the_three_uses(program):
-    """Kills: a help that hides how a plan is given."""
+    """Kills: a help that hides how a plan is given, what it takes and which there are."""
     assert program("sweep", "--help") == 0
-    for words in ("PLAN.toml", "status", "retry"):
+    for words in ("moatsim sweep PLAN", "PLAN.toml", "status", "retry", "cost-growth-by-catch-up"):
         assert words in program.out
+    for option in ("--out", "--workers", "--executor", "--until", "--enterprises", "--time-limit", "--json", "--help"):
+        assert f"  {option}" in program.out or f", {option}" in program.out
