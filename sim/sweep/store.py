@@ -156,7 +156,7 @@ class Store:
             self._refuse_change(manifest, work)
         if there - {self._sweep}:
             raise ChangedError(
-                f"{self.path} holds results of another plan or another version of the model, its {LEDGER} says\n"
+                f"{self.path} holds results of another plan or another version of the model, its {LEDGER} says;\n"
                 "choose another folder with --out"
             )
         self.work = work
@@ -193,7 +193,7 @@ class Store:
         if lines:
             more = f"; and {len(lines) - _SHOWN} more" if len(lines) > _SHOWN else ""
             raise ChangedError(
-                f"{self.path} holds a sweep that was begun otherwise: {'; '.join(lines[:_SHOWN])}{more}\n"
+                f"{self.path} holds a sweep that was begun otherwise: {'; '.join(lines[:_SHOWN])}{more};\n"
                 "go back to what it began with, or choose another folder with --out"
             )
 
