@@ -150,7 +150,12 @@ def _drawn(report: SweepReport) -> list[Path]:
     from sim.runs.folder import FIGURES
 
     there = sorted((report.path / FIGURES).glob("*.png"))
-    return there if there and not report.made else draw_sweep(report.path)
+    if there and not report.made:
+        return there
+    try:
+        return draw_sweep(report.path)
+    except NothingToDrawError:
+        return []
 
 
 def is_sweep(folder: Path) -> bool:
@@ -165,24 +170,37 @@ def is_sweep(folder: Path) -> bool:
     return True
 
 
+class NothingToDrawError(InputError):
+    """A sweep has nothing that a figure could show."""
+
+
 def draw_sweep(folder: Path, kinds: list[str] | None = None, measures: list[str] | None = None) -> list[Path]:
-    """Draw a sweep's figures into its folder; the paths written. Raises InputError for what it cannot draw."""
+    """Draw a sweep's figures into its folder; the paths written, at least one. Raises InputError for what it cannot
+    draw, NothingToDrawError when that is all.
+    """
     from analysis.sweep_figures import KINDS, draw_all, possible
     from sim.runs.folder import FIGURES
     from sim.sweep import open_sweep
 
     sweep = open_sweep(folder)
+    if not (sweep.runs["status"] == "ok").any():
+        raise NothingToDrawError(f"{folder}: nothing to draw: no run has given a result")
     for kind in kinds or []:
         if kind not in KINDS:
             raise InputError(f"--figure: a sweep has no figure '{kind}', but {', '.join(KINDS)}")
         if not possible(sweep, kind):
             raise InputError(f"--figure: {folder} has not got what {kind} shows ({sweep.balance.why})")
     try:
-        return draw_all(sweep, folder / FIGURES, kinds, measures)
+        paths = draw_all(sweep, folder / FIGURES, kinds, measures)
     except ValueError as error:
         if not measures:
             raise
         raise InputError(f"--measure: {error}") from None
+    if not paths:
+        raise NothingToDrawError(
+            f"{folder}: nothing to draw: no run has a value of these measures; name one with --measure"
+        )
+    return paths
 
 
 # ---- before ----

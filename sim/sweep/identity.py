@@ -37,6 +37,12 @@ def run_id(scenario_hash: str, seed: int, span: Span, version: str) -> str:
     return hashlib.sha256(canonical.encode()).hexdigest()[:32]
 
 
+def sweep_id(plan_hash: str, version: str, shard_runs: int) -> str:
+    """The name of what a sweep has to do, 16 hexadecimal digits: what it made is found under this name alone."""
+    canonical = json.dumps([plan_hash, version, shard_runs])
+    return hashlib.sha256(canonical.encode()).hexdigest()[:16]
+
+
 class Fingerprint:
     """Hashes of a scenario under many sets of values, without resolving each: about a hundred times faster.
 

@@ -1,6 +1,7 @@
 """The ledger of a sweep: one line for each shard of tables that is safe on disk, with the outcomes of its runs.
 
-Lines are only ever added, each under its own check sum; of a shard that was written again the last line counts.
+Lines are only ever added, each under its own check sum and with the name of the sweep it belongs to; of a shard that
+was written again the last line counts.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Any
 
 LEDGER = "ledger.jsonl"
 _CHECK = 16  # hexadecimal digits of the check sum before each line
+_HASHED_AT_ONCE = 1 << 20  # bytes
 
 
 @dataclass(frozen=True)
@@ -29,12 +31,23 @@ class RunRow:
 
 
 @dataclass(frozen=True)
-class ShardRow:
-    """A line of the ledger. runs: in the order of the sweep; files: SHA-256 by table; open: written again since."""
+class Part:
+    """The file of a table of a shard: its bytes and their SHA-256."""
 
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class ShardRow:
+    """A line of the ledger. sweep: whose it is (sim.sweep.identity.sweep_id); runs: in the order of the sweep; files:
+    by table; open: written again since.
+    """
+
+    sweep: str
     shard: int
     runs: tuple[RunRow, ...] = ()
-    files: Mapping[str, str] = field(default_factory=dict)
+    files: Mapping[str, Part] = field(default_factory=dict)
     open: bool = False
 
     def line(self) -> str:
@@ -49,17 +62,49 @@ class ShardRow:
         if not text.endswith("\n") or _check(text[:-1]) != check:
             return None
         content: dict[str, Any] = json.loads(text)
-        return ShardRow(**{**content, "runs": tuple(RunRow(**row) for row in content["runs"])})
+        runs = tuple(RunRow(**row) for row in content["runs"])
+        return ShardRow(**{**content, "runs": runs, "files": {k: Part(**v) for k, v in content["files"].items()}})
 
 
 def _check(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:_CHECK]
 
 
-def read_ledger(folder: Path) -> dict[int, ShardRow]:
-    """The last sound row of each shard that is closed. Lines that are torn or damaged count as never written."""
+def part_file(folder: Path, table: str, shard: int) -> Path:
+    """Where the rows that a shard has in a table stand."""
+    return folder / table / f"part-{shard:06}.parquet"
+
+
+def lacking(folder: Path, row: ShardRow) -> Path | None:
+    """The first file of a shard that is gone or has another size; None when all are there."""
+    for table, part in row.files.items():
+        path = part_file(folder, table, row.shard)
+        try:
+            if path.stat().st_size != part.size:
+                return path
+        except OSError:
+            return path
+    return None
+
+
+def digest(path: Path) -> str | None:
+    """SHA-256 of a file; None where there is none."""
+    found = hashlib.sha256()
+    try:
+        with path.open("rb") as file:
+            while content := file.read(_HASHED_AT_ONCE):
+                found.update(content)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    return found.hexdigest()
+
+
+def read_ledger(folder: Path, sweep: str) -> dict[int, ShardRow]:
+    """The last sound row of each closed shard of that sweep. Lines torn or damaged count as never written."""
     rows: dict[int, ShardRow] = {}
-    for row in _lines(folder / LEDGER):
+    for row in ledger_rows(folder):
+        if row.sweep != sweep:
+            continue
         if row.open:
             rows.pop(row.shard, None)
         else:
@@ -67,14 +112,15 @@ def read_ledger(folder: Path) -> dict[int, ShardRow]:
     return rows
 
 
-def _lines(path: Path) -> Iterator[ShardRow]:
+def ledger_rows(folder: Path) -> Iterator[ShardRow]:
+    """Every sound row, of whatever sweep."""
     try:
-        with path.open(encoding="utf-8", errors="replace", newline="\n") as file:
+        with (folder / LEDGER).open(encoding="utf-8", errors="replace", newline="\n") as file:
             for line in file:
                 row = ShardRow.read(line)
                 if row is not None:
                     yield row
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return
 
 

@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
@@ -18,13 +19,14 @@ import pyarrow.parquet as pq
 from sim.quarters import quarter_label, quarter_number
 from sim.records.names import Named, named
 from sim.runs import settings
-from sim.runs.folder import FolderError, read_manifest
+from sim.runs.folder import FolderError
 from sim.scenario import Scenario, ScenarioError, load_scenario
 from sim.sweep.balance import Balance, balanced
 from sim.sweep.ledger import RunRow
+from sim.sweep.manifest import MENDS, read_manifest
 from sim.sweep.snapshot import Snapshot, take_snapshot
 from sim.sweep.status import SweepStatus, sweep_status
-from sim.sweep.store import KIND, PENDING
+from sim.sweep.store import PENDING, RUN_COLUMNS
 from sim.sweep.work import POINTS, RUNS
 
 POPULATION = "all"  # whose shares a measure of the shares table is
@@ -41,21 +43,30 @@ Filters: TypeAlias = "pc.Expression | Mapping[str, Any] | None"
 
 
 def open_sweep(folder: str | Path) -> Sweep:
-    """The sweep of a folder as it is now. Raises FolderError when there is none.
+    """The sweep of a folder as it is now. Raises FolderError when there is none or a file of it is gone or damaged.
 
     Nothing but its points, its outcomes and the runs that are in no shard yet is read before it is asked for. Open it
     again to see how it has gone on.
     """
     path = Path(folder)
-    manifest = read_manifest(path, KIND)
     status = sweep_status(path)
-    try:
-        points, runs = (pq.read_table(path / name).to_pandas() for name in (POINTS, RUNS))
-    except (OSError, ValueError) as error:
-        raise FolderError(f"{path} is damaged: {' '.join(str(error).split())}") from None
+    manifest = read_manifest(path)
+    points = _listed(path / POINTS, manifest["points"], ["point", "scenario"])
+    runs = _listed(path / RUNS, manifest["runs"], [column.name for column in RUN_COLUMNS])
     order = runs.sort_values(["replication", "point"]).index  # of the runs' indices (see sim.sweep.work)
     snapshot = take_snapshot(path, manifest)
     return Sweep(path, manifest, status, points, _with_outcomes(runs, order, snapshot.rows), order, snapshot)
+
+
+def _listed(file: Path, count: int, columns: Collection[str]) -> pd.DataFrame:
+    """A table of so many rows, with these columns at least. Raises FolderError when it is not what it was."""
+    try:
+        found: pd.DataFrame = pq.read_table(file).to_pandas()
+    except (OSError, ValueError) as error:
+        raise FolderError(f"{file} is damaged: {' '.join(str(error).split())}; {MENDS}") from None
+    if len(found) != count or not set(columns) <= set(found.columns):
+        raise FolderError(f"{file} is damaged: it has other rows or columns than the sweep began with; {MENDS}")
+    return found
 
 
 def _with_outcomes(runs: pd.DataFrame, order: pd.Index[Any], rows: Mapping[int, RunRow]) -> pd.DataFrame:
@@ -161,7 +172,7 @@ class Sweep:
 
         columns: of the table, or `scenario` and factors, which are then joined (all of them with `factors`); point and
         replication always come first. filters: {"quarter": "2026Q4", "scenario": ["baseline"]}, or an Arrow expression
-        over the columns of the table. Raises ValueError for names that do not exist.
+        over the columns of the table. Raises ValueError for names that do not exist, FolderError for a damaged part.
         """
         dataset = self.dataset(name)
         known = [field.name for field in dataset.schema]
@@ -169,7 +180,12 @@ class Sweep:
         asked = [_known("column", column, (*known, *settings_)) for column in (known if columns is None else columns)]
         kept = list(dict.fromkeys([*_PLACE, *(column for column in asked if column in known)]))
         joined = settings_ if factors else [column for column in asked if column in settings_]
-        rows: pd.DataFrame = dataset.to_table(columns=kept, filter=self._filter(filters, known)).to_pandas()
+        chosen = self._filter(filters, known)
+        try:
+            rows: pd.DataFrame = dataset.to_table(columns=kept, filter=chosen).to_pandas()
+        except (OSError, pa.ArrowException):
+            self._snapshot.refuse_damaged(name)
+            raise
         if joined:
             found = self.points.set_index("point")[joined].loc[rows["point"]]
             for position, column in enumerate(joined):

@@ -13,29 +13,30 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.dataset as ds
 
-from sim.runs.folder import is_temporary
+from sim.runs.folder import FolderError
 from sim.sweep.jobs import Outcome, read_stream
-from sim.sweep.ledger import RunRow, ShardRow, read_ledger
-from sim.sweep.store import SPOOL, placed, shard_schema
+from sim.sweep.ledger import RunRow, digest, lacking, part_file, read_ledger
+from sim.sweep.manifest import MENDS
+from sim.sweep.store import named_by, placed, shard_schema, spool_files
 
-_LOOKS = 5  # at a folder whose ledger grows meanwhile
+_LOOKS = 5  # at a folder that changes meanwhile
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A folder at one moment. rows: what became of each run that ended, by index; files: shards, by table.
+    """A folder at one moment. rows: what became of each run that ended, by index; files: SHA-256 of shards, by table.
 
     loose: outcomes that are in no shard yet, kept in memory, because the writer takes their files away.
     """
 
     rows: Mapping[int, RunRow]
-    files: Mapping[str, Sequence[Path]]
+    files: Mapping[str, Mapping[Path, str]]
     loose: Sequence[Outcome] = field(repr=False)
 
     def dataset(self, table: str, places: Sequence[tuple[int, int]]) -> ds.Dataset:
         """A table of all runs, lazily. places: point and replication of each run, by index."""
         schema = shard_schema(table)
-        whole = ds.dataset([str(path) for path in self.files.get(table, ())], schema=schema, format="parquet")
+        whole = ds.dataset([str(path) for path in self.files[table]], schema=schema, format="parquet")
         loose = [
             placed(read_stream(outcome.tables[table]), places[outcome.index], schema)
             for outcome in self.loose
@@ -43,39 +44,51 @@ class Snapshot:
         ]
         return ds.dataset([whole, ds.dataset(pa.concat_tables(loose))]) if loose else whole
 
+    def refuse_damaged(self, table: str) -> None:
+        """Raise FolderError, which names the file, when a shard of a table has not the bytes it was written with."""
+        for path, sha256 in self.files[table].items():
+            if digest(path) != sha256:
+                raise _damaged(path)
+
 
 def take_snapshot(folder: Path, manifest: Mapping[str, Any]) -> Snapshot:
-    """What the folder holds now. A run that moves from the spool to a shard meanwhile is seen in one of them."""
+    """What the folder holds now. A run that moves from the spool to a shard meanwhile is seen in one of them.
+
+    Raises FolderError when a shard is gone or cut short.
+    """
+    sweep, size = named_by(manifest), manifest["shard_runs"]
     for _ in range(_LOOKS):
-        before = read_ledger(folder)
-        loose = list(_spooled(folder / SPOOL))
-        ledger = read_ledger(folder)
-        if ledger.keys() == before.keys():
+        before = read_ledger(folder, sweep)
+        loose = list(_spooled(folder, sweep))
+        ledger = read_ledger(folder, sweep)
+        lost = next((path for row in ledger.values() if (path := lacking(folder, row))), None)
+        if ledger.keys() == before.keys() and lost is None:
             break
-    size = manifest["shard_runs"]
+    if lost is not None:
+        raise _damaged(lost)
     loose = [outcome for outcome in loose if outcome.index // size not in ledger]
     rows = {outcome.index: RunRow(outcome.status, outcome.seconds, outcome.error, outcome.trace) for outcome in loose}
     for shard, row in ledger.items():
         rows.update(enumerate(row.runs, start=shard * size))
-    files = {table: list(_shard_files(folder / table, table, ledger)) for table in manifest["tables"]}
+    files = {
+        table: {
+            part_file(folder, table, n): row.files[table].sha256
+            for n, row in sorted(ledger.items())
+            if table in row.files
+        }
+        for table in manifest["tables"]
+    }
     return Snapshot(rows, files, loose)
 
 
-def _spooled(spool: Path) -> Iterator[Outcome]:
+def _damaged(path: Path) -> FolderError:
+    return FolderError(f"{path} is damaged or gone; {MENDS}")
+
+
+def _spooled(folder: Path, sweep: str) -> Iterator[Outcome]:
     """The outcomes in the spool that are sound."""
-    for path in sorted(spool.glob("*")):
-        if is_temporary(path):
-            continue
+    for path in spool_files(folder, sweep):
         try:
             yield Outcome.unpack(path.read_bytes())
         except (OSError, ValueError):  # it went into a shard just now, or is damaged
             continue
-
-
-def _shard_files(folder: Path, table: str, ledger: Mapping[int, ShardRow]) -> Iterator[Path]:
-    """The files of a table that the ledger vouches for, in the order of the sweep."""
-    for path in sorted(folder.glob("*.parquet")):
-        number = path.stem.rpartition("-")[2]
-        row = ledger.get(int(number)) if number.isdecimal() else None
-        if row is not None and table in row.files:
-            yield path

@@ -8,8 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from sim.runs.folder import FolderError, holder, read_manifest
-from sim.sweep.store import KIND, read_rows
+from sim.runs.folder import FolderError, holder
+from sim.sweep.manifest import PREPARING, read_manifest
+from sim.sweep.store import read_rows
 
 
 @dataclass(frozen=True)
@@ -25,8 +26,9 @@ class Failed:
 class SweepStatus:
     """How far a sweep is.
 
-    status: running, interrupted (also when its process was killed), partial (some failed) or complete; counts: of the
-    runs that ended, by status; rate: runs a second of this session or the last; left: seconds until the end at that
+    status: running, interrupted (also when its process was killed or tables are gone), partial (some failed) or
+    complete, by what the folder holds rather than by what its manifest says; counts: of the runs that ended, by status;
+    rate: runs a second of this session or the last; left: seconds until the end at that
     rate, None when nothing runs or nothing ended yet; writer: the process at work; failures: the first few.
     """
 
@@ -52,19 +54,21 @@ class SweepStatus:
 
 
 def sweep_status(folder: str | Path, shown: int = 5) -> SweepStatus:
-    """Read how far the sweep of a folder is, with its first `shown` failures. Raises FolderError when it is none."""
+    """Read how far the sweep of a folder is, with its first `shown` failures. Raises FolderError when it is none.
+
+    A run has ended when its tables are there, with the size they were written with; their bytes are not read.
+    """
     path = Path(folder)
-    manifest = read_manifest(path, KIND)
+    manifest = read_manifest(path)
     writer = holder(path)
-    if "sessions" not in manifest:
+    if manifest["status"] == PREPARING:
         raise FolderError(f"{path}: the sweep has not begun yet")
     rows = read_rows(path, manifest)
     failures = [Failed(index, row.status, row.error) for index, row in sorted(rows.items()) if row.status != "ok"]
-    status = manifest["status"]
-    if writer is not None and len(rows) < manifest["runs"]:
-        status = "running"
-    elif status == "running":
-        status = "interrupted"
+    if len(rows) == manifest["runs"] and manifest["status"] in ("complete", "partial"):
+        status = "partial" if failures else "complete"
+    else:
+        status = "interrupted" if writer is None else "running"
     rate = _rate(manifest["sessions"], len(rows), running=writer is not None)
     left = (manifest["runs"] - len(rows)) / rate if rate and writer is not None else None
     return SweepStatus(

@@ -3,13 +3,15 @@
 A run that ends is kept at once in a file of its own (`spool/`). When all runs of a shard have ended their tables are
 written, in the order of the sweep, as one Parquet file for each table; then the ledger gets its row; then the files of
 the runs go. So the bytes of a shard do not depend on who finished first, and whatever moment a kill picks, a run that
-ended is either in the spool or in a shard that the ledger vouches for by hash.
+ended is either in the spool or in a shard that the ledger vouches for by hash. Both name the sweep they belong to
+(`sweep_id`), so no other plan takes them for its own, whatever the manifest says, and a damaged manifest costs nothing.
 """
 
 from __future__ import annotations
 
 import hashlib
 import io
+import re
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -26,28 +28,38 @@ import pyarrow.parquet as pq
 from sim.records import REPLICATION_COLUMN, Column
 from sim.runs.folder import (
     MANIFEST,
+    FolderError,
     arrow_schema,
     is_temporary,
     locked,
-    read_manifest,
     refuse_foreign,
     write_bytes,
     write_json,
     write_parquet,
 )
 from sim.runs.results import now, provenance
-from sim.sweep.identity import model_version
+from sim.sweep.identity import model_version, sweep_id
 from sim.sweep.jobs import Outcome, read_stream, table_schema, table_stream
-from sim.sweep.ledger import RunRow, ShardRow, append, read_ledger
+from sim.sweep.ledger import (
+    LEDGER,
+    Part,
+    RunRow,
+    ShardRow,
+    append,
+    digest,
+    lacking,
+    ledger_rows,
+    part_file,
+    read_ledger,
+)
+from sim.sweep.manifest import KIND, MENDS, PREPARING, DamagedError, read_manifest
 from sim.sweep.plan import difference
 from sim.sweep.work import RUNS, SHARD_RUNS, Work, read_work, write_work
 
-KIND = "moatsim sweep"
 SPOOL = "spool"
 PENDING = "pending"
-_LABEL = ".run"
+_SPOOLED = re.compile(r"(\d{9})-([0-9a-f]{16})\.run")  # index of the run, sweep it belongs to
 _SHOWN = 2  # differences named when a changed plan is refused
-_HASHED_AT_ONCE = 1 << 20  # bytes
 
 POINT_COLUMN = Column("point", "-", "point of the sweep: its row in points.parquet", "count")
 RUN_COLUMNS: tuple[Column, ...] = (
@@ -88,14 +100,15 @@ class Store:
         self._in_session = False
 
     def __enter__(self) -> Store:
-        if self._given is None:
-            read_manifest(self.path, KIND)
-        refuse_foreign(self.path, KIND)
+        self._refuse_foreign()
         self.path.mkdir(parents=True, exist_ok=True)
         with ExitStack() as stack:
             stack.enter_context(locked(self.path, "sweep"))
-            self._begin()
-            self._find()
+            if self._given is None:
+                self._take_up()
+                self._find()
+            else:
+                self._begin(self._given)
             self._exit = stack.pop_all()
         return self
 
@@ -106,51 +119,87 @@ class Store:
 
     # ---- what there is ----
 
-    def _begin(self) -> None:
-        """Open the sweep that stands here, or make the folder of a new one."""
-        if (self.path / MANIFEST).exists():
-            self._manifest = read_manifest(self.path, KIND)
-        if self._manifest.get("status", "preparing") == "preparing":
-            if self._given is None:
-                raise SweepError(f"{self.path}: the sweep never began; start it with moatsim sweep PLAN --out")
-            self.work = self._given
-            self._prepare()
+    def _refuse_foreign(self) -> None:
+        """Raise FolderError for a folder that is not a sweep's; one with results is, whatever its manifest says."""
+        if self._given is not None and _sweeps_in(self.path):
             return
-        self._refuse_change()
-        self.work = self._given or read_work(self.path, self._manifest)
-        self.shard_runs: int = self._manifest["shard_runs"]
+        try:
+            read_manifest(self.path)
+        except FolderError as error:
+            if self._given is None:
+                raise
+            if isinstance(error, DamagedError):
+                raise FolderError(f"{error.damage}, and no run has ended there; choose another folder") from None
+            refuse_foreign(self.path, KIND)
 
-    def _prepare(self) -> None:
-        self.shard_runs = SHARD_RUNS
-        head = {"kind": KIND, "status": "preparing", "title": self.work.title}
-        write_json(self.path / MANIFEST, head)
+    def _take_up(self) -> None:
+        """Open the sweep that stands here, from its folder alone."""
+        manifest = read_manifest(self.path)
+        if manifest["status"] == PREPARING:
+            raise SweepError(f"{self.path}: the sweep never began; start it with moatsim sweep PLAN --out")
+        self._refuse_change(manifest, None)
+        self._manifest = manifest
+        self.work = _work_in(self.path, manifest)
+        self.shard_runs: int = manifest["shard_runs"]
+        self._sweep = self._name(self.work, self.shard_runs)
+        if _sweeps_in(self.path) - {self._sweep}:
+            raise FolderError(f"{self.path / MANIFEST} and {LEDGER} are not of the same sweep; {MENDS}")
+
+    def _begin(self, work: Work) -> None:
+        """Open the sweep of a plan that stands here, or make the folder of a new one."""
+        manifest = self._usable()
+        there = _sweeps_in(self.path)
+        sizes = [manifest["shard_runs"], SHARD_RUNS] if manifest else [SHARD_RUNS]
+        self.shard_runs = next((size for size in sizes if self._name(work, size) in there), sizes[0])
+        self._sweep = self._name(work, self.shard_runs)
+        if manifest and self._sweep not in there:
+            self._refuse_change(manifest, work)
+        if there - {self._sweep}:
+            raise ChangedError(
+                f"{self.path} holds results of another plan or another version of the model, its {LEDGER} says;\n"
+                "choose another folder with --out"
+            )
+        self.work = work
+        self._prepare(manifest)
+
+    def _usable(self) -> dict[str, Any]:
+        """The manifest; empty of a new folder, or where the results alone say whose they are."""
+        try:
+            manifest = read_manifest(self.path)
+        except FolderError as error:  # what is not ours was refused before
+            if isinstance(error, DamagedError):
+                self.notes.append(f"{error.damage}; it is written anew")
+            return {}
+        return {} if manifest["status"] == PREPARING else manifest
+
+    def _prepare(self, manifest: Mapping[str, Any]) -> None:
+        """Write down what the plan says, over whatever stood there, and find what is safe of its runs."""
+        head = {"kind": KIND, "status": PREPARING, "title": self.work.title}
+        if not manifest:
+            write_json(self.path / MANIFEST, head)
+        began = {**provenance(), "command": self._command, "started": now(), "sessions": []}
         found = write_work(self.work, self.path)
-        (self.path / SPOOL).mkdir(exist_ok=True)
-        self._manifest = {
-            **head,
-            **found,
-            "shard_runs": self.shard_runs,
-            "model_version": model_version(),
-            **provenance(),
-            "command": self._command,
-            "started": now(),
-            "sessions": [],
-        }
-        self._write_runs({})
-        self._write_manifest("running")
+        about = {"shard_runs": self.shard_runs, "model_version": model_version()}
+        self._manifest = {**head, **began, **manifest, **found, **about}
+        self._find()
+        if not manifest:
+            self.refresh()
+            self._write_manifest("running")
 
-    def _refuse_change(self) -> None:
-        lines = []
-        if self._manifest["model_version"] != model_version():
-            lines.append(f"model: {self._manifest['model_version']} -> {model_version()}")
-        if self._given is not None and self._manifest["plan_hash"] != self._given.hash:
-            lines = [*difference(self._manifest["plan"], self._given.document), *lines]
+    def _refuse_change(self, manifest: Mapping[str, Any], work: Work | None) -> None:
+        lines = difference(manifest["plan"], work.document) if work is not None else []
+        if manifest["model_version"] != model_version():
+            lines = [*lines, f"model: {manifest['model_version']} -> {model_version()}"]
         if lines:
             more = f"; and {len(lines) - _SHOWN} more" if len(lines) > _SHOWN else ""
             raise ChangedError(
-                f"{self.path} holds a sweep that was begun otherwise: {'; '.join(lines[:_SHOWN])}{more}\n"
+                f"{self.path} holds a sweep that was begun otherwise: {'; '.join(lines[:_SHOWN])}{more};\n"
                 "go back to what it began with, or choose another folder with --out"
             )
+
+    @staticmethod
+    def _name(work: Work, shard_runs: int) -> str:
+        return sweep_id(work.hash, model_version(), shard_runs)
 
     def _find(self) -> None:
         """What is safe: shards whose files have their hashes, then sound files of the spool."""
@@ -158,29 +207,32 @@ class Store:
         self._counts: Counter[str] = Counter()
         self._rows: dict[int, ShardRow] = {}
         self._drop_temporary()
-        for shard, row in read_ledger(self.path).items():
+        for shard, row in read_ledger(self.path, self._sweep).items():
             self._take_shard(shard, row)
         self._drop_strays()
         (self.path / SPOOL).mkdir(exist_ok=True)
-        for path in sorted((self.path / SPOOL).glob(f"*{_LABEL}")):
+        for path in sorted((self.path / SPOOL).glob("*.run")):
             self._take_spooled(path)
         for shard in range(self._shards):
             self._close_if_complete(shard)
 
     def _take_shard(self, shard: int, row: ShardRow) -> None:
         indices = self._indices(shard)
-        damaged = [table for table, digest in row.files.items() if _digest(self._file(table, shard)) != digest]
+        damaged = [table for table, part in row.files.items() if digest(self._file(table, shard)) != part.sha256]
         if damaged or len(row.runs) != len(indices):
             where = self._file(damaged[0], shard) if damaged else self.path
             self.notes.append(f"{where} is damaged; its {len(indices)} runs are made again")
-            append(self.path, ShardRow(shard, open=True))  # or whoever reads meanwhile would take them as made
+            append(
+                self.path, ShardRow(self._sweep, shard, open=True)
+            )  # or whoever reads meanwhile would take them as made
             return
-        self._rows[shard] = ShardRow(shard, files=row.files)
+        self._rows[shard] = ShardRow(self._sweep, shard, files=row.files)
         for index, run in zip(indices, row.runs, strict=True):
             self._set(index, run.status)
 
     def _take_spooled(self, path: Path) -> None:
-        index = int(path.stem) if path.stem.isdecimal() else -1
+        name = _SPOOLED.fullmatch(path.name)
+        index = int(name[1]) if name else -1
         if not 0 <= index < len(self._states) or index // self.shard_runs in self._rows:
             path.unlink()
             return
@@ -267,7 +319,7 @@ class Store:
         for shard in sorted({index // self.shard_runs for index in failed} & set(self._rows)):
             for outcome in self._read_shard(shard):
                 write_bytes(self._spool_file(outcome.index), outcome.pack())
-            append(self.path, ShardRow(shard, open=True))
+            append(self.path, ShardRow(self._sweep, shard, open=True))
             del self._rows[shard]
         for index in failed:
             self._spool_file(index).unlink(missing_ok=True)
@@ -303,10 +355,10 @@ class Store:
             if content is not None:
                 (self.path / table).mkdir(exist_ok=True)
                 write_bytes(self._file(table, shard), content)
-                files[table] = hashlib.sha256(content).hexdigest()
+                files[table] = Part(len(content), hashlib.sha256(content).hexdigest())
         runs = tuple(RunRow(x.status, x.seconds, x.error, x.trace) for x in outcomes)
-        append(self.path, ShardRow(shard, runs, files))
-        self._rows[shard] = ShardRow(shard, files=files)
+        append(self.path, ShardRow(self._sweep, shard, runs, files))
+        self._rows[shard] = ShardRow(self._sweep, shard, files=files)
         for index in indices:
             self._spool_file(index).unlink(missing_ok=True)
 
@@ -330,7 +382,7 @@ class Store:
 
     def _read_shard(self, shard: int) -> Iterator[Outcome]:
         """The outcomes of the runs of a closed shard that ended well."""
-        rows = read_ledger(self.path)[shard]
+        rows = read_ledger(self.path, self._sweep)[shard]
         tables = {table: pq.read_table(self._file(table, shard)) for table in rows.files}
         for index, row in zip(self._indices(shard), rows.runs, strict=True):
             if row.status == "ok":
@@ -349,10 +401,10 @@ class Store:
         return range(first, min(first + self.shard_runs, len(self.work.runs)))
 
     def _file(self, table: str, shard: int) -> Path:
-        return self.path / table / f"part-{shard:06}.parquet"
+        return part_file(self.path, table, shard)
 
     def _spool_file(self, index: int) -> Path:
-        return self.path / SPOOL / f"{index:09}{_LABEL}"
+        return self.path / SPOOL / f"{index:09}-{self._sweep}.run"
 
     def _spooled(self, index: int) -> Outcome:
         found = Outcome.unpack(self._spool_file(index).read_bytes())
@@ -386,17 +438,51 @@ class Store:
         write_parquet(self.path / RUNS, schema, iter([pa.Table.from_arrays(arrays, schema=schema)]))
 
 
+def named_by(manifest: Mapping[str, Any]) -> str:
+    """The name under which the results of a manifest's sweep are found (see sim.sweep.identity.sweep_id)."""
+    return sweep_id(manifest["plan_hash"], manifest["model_version"], manifest["shard_runs"])
+
+
+def spool_files(folder: Path, sweep: str) -> list[Path]:
+    """The runs of a sweep that are in no shard yet, a file each, by index."""
+    return sorted((folder / SPOOL).glob(f"*-{sweep}.run"))
+
+
+def _sweeps_in(folder: Path) -> set[str]:
+    """Names of the sweeps whose results a folder holds: none of a new one, one as a rule."""
+    loose = (_SPOOLED.fullmatch(path.name) for path in (folder / SPOOL).glob("*.run"))
+    return {row.sweep for row in ledger_rows(folder)} | {name[2] for name in loose if name}
+
+
+def _work_in(folder: Path, manifest: Mapping[str, Any]) -> Work:
+    """The work of a sweep that was begun. Raises FolderError when its points do not make the runs that it lists."""
+    try:
+        work = read_work(folder, manifest)
+        rows = pq.read_table(folder / RUNS, columns=["replication", "point", "run_id"]).to_pylist()
+        names = [row["run_id"] for row in sorted(rows, key=lambda row: (row["replication"], row["point"]))]
+        same = names == work.ids and len(names) == manifest["runs"]
+    except FolderError as error:
+        raise FolderError(f"{error}; {MENDS}") from None
+    except (KeyError, IndexError, TypeError, ValueError):  # other columns, other points
+        same = False
+    if not same:
+        raise FolderError(f"{folder} is damaged: its points and runs are not those it began with; {MENDS}")
+    return work
+
+
 def read_rows(folder: Path, manifest: Mapping[str, Any]) -> dict[int, RunRow]:
     """What became of each run that ended, by index; also while another process writes the folder."""
     rows: dict[int, RunRow] = {}
-    for path in (folder / SPOOL).glob(f"*{_LABEL}"):  # before the ledger: a run moves from here to there
+    sweep = named_by(manifest)
+    for path in spool_files(folder, sweep):  # before the ledger: a run moves from here to there
         try:
             found = Outcome.unpack(path.read_bytes())
         except (OSError, ValueError):  # it went into a shard just now, or is damaged
             continue
         rows[found.index] = RunRow(found.status, found.seconds, found.error, found.trace)
-    for shard, row in read_ledger(folder).items():
-        rows.update(enumerate(row.runs, start=shard * manifest["shard_runs"]))
+    for shard, row in read_ledger(folder, sweep).items():
+        if lacking(folder, row) is None:
+            rows.update(enumerate(row.runs, start=shard * manifest["shard_runs"]))
     return rows
 
 
@@ -409,15 +495,3 @@ def placed(rows: pa.Table, place: tuple[int, int], schema: pa.Schema) -> pa.Tabl
     """The rows of a run with its place, point and replication, before them."""
     numbers = [pa.array(np.full(rows.num_rows, number, dtype=np.int64)) for number in place]
     return pa.Table.from_arrays([*numbers, *rows.columns], schema=schema)
-
-
-def _digest(path: Path) -> str | None:
-    """SHA-256 of a file; None where there is none."""
-    found = hashlib.sha256()
-    try:
-        with path.open("rb") as file:
-            while content := file.read(_HASHED_AT_ONCE):
-                found.update(content)
-    except FileNotFoundError:
-        return None
-    return found.hexdigest()

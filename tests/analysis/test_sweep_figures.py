@@ -390,6 +390,21 @@ def test_plot_draws_a_sweep_folder(program, folder, tmp_path):
         assert message in program.err and len(program.err.strip().splitlines()) <= 3
 
 
+def test_nothing_to_draw_is_said(program, folder, tmp_path, monkeypatch):
+    """Kills: an empty line and exit 0 where no run has given a result; a sweep that ends in that error."""
+    copy = shutil.copytree(folder, tmp_path / "copy")
+    shutil.rmtree(copy / "market")
+    assert program("plot", copy) == 2
+    assert "market/part-000000.parquet is damaged or gone" in program.err
+    (copy / "ledger.jsonl").unlink()
+    assert program("plot", copy) == 2
+    assert "nothing to draw: no run has given a result" in program.err
+    sweep_cli._conclude(SweepReport(copy, 24, 0, 0, 24, 1.0, ()), as_json=False)
+    monkeypatch.setattr("analysis.sweep_figures.DRAWN", ())
+    assert program("plot", folder) == 2
+    assert "name one with --measure" in program.err
+
+
 def test_a_sweep_draws_its_figures_at_its_end(folder, tmp_path, capsys, monkeypatch):
     """New figures when runs were made, none anew otherwise. Kills: a sweep that ends without its figures."""
     copy = shutil.copytree(folder, tmp_path / "copy")

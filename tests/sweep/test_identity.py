@@ -7,7 +7,7 @@ import pytest
 from sim import load_scenario
 from sim.scenario import override_scenario
 from sim.sweep import identity, load_plan
-from sim.sweep.identity import Fingerprint, model_version, run_id
+from sim.sweep.identity import Fingerprint, model_version, run_id, sweep_id
 
 
 @pytest.mark.parametrize("name", ["cost-growth-by-catch-up", "what-decides-open-share"])
@@ -56,6 +56,11 @@ def test_a_run_is_named_by_all_that_decides_it():
         run_id("a", 1, ("2023Q4", 300), "w"),
     }
     assert len(names) == 6
+
+
+def test_a_sweep_is_named_by_plan_model_and_size_of_its_parts():
+    """Kills: results found under the name of another plan or model, or cut into other parts."""
+    assert len({sweep_id("a", "v", 50), sweep_id("b", "v", 50), sweep_id("a", "w", 50), sweep_id("a", "v", 40)}) == 4
 
 
 def test_the_model_is_its_sources_save_those_that_keep_runs(tmp_path, monkeypatch):

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
@@ -19,6 +22,7 @@ from sim.runs.folder import FolderError
 from sim.sweep import load_plan, open_sweep, run_sweep, store
 from sim.sweep.balance import balanced
 from sim.sweep.reading import BINS, _bins
+from sim.sweep.status import sweep_status
 
 COST, SPREAD = "technology.training_cost_growth", "technology.public_diffusion"
 PLAN = f"""
@@ -214,9 +218,36 @@ def test_only_the_runs_asked_for_are_read(whole, copy):
 
 def test_opening_reads_no_table(copy):
     """Kills: tables read before anybody asks for them."""
-    for table in ("market", "shares"):
-        shutil.rmtree(copy / table)
+    for path in [*(copy / "market").iterdir(), *(copy / "shares").iterdir()]:
+        path.write_bytes(b"x" * path.stat().st_size)
     assert open_sweep(copy).balance.runs == RUNS
+
+
+@pytest.mark.parametrize("damage", [Path.unlink, lambda path: os.truncate(path, 100)])
+def test_a_part_that_is_gone_or_cut_short_is_named(copy, damage):
+    """Kills: a sweep opened as if its runs were there; an ArrowInvalid later."""
+    damage(copy / "market" / "part-000001.parquet")
+    with pytest.raises(FolderError, match=r"market/part-000001\.parquet is damaged or gone; the same moatsim sweep"):
+        open_sweep(copy)
+    assert sweep_status(copy).done == RUNS - SHARD
+
+
+def test_a_part_with_other_bytes_is_named_when_it_is_read(copy):
+    """Kills: an error of Arrow that names nothing; one that blames a sound part for a wrong question."""
+    path = copy / "market" / "part-000001.parquet"
+    spoil(path, lambda group, column: False)
+    with pytest.raises(FolderError, match=r"market/part-000001\.parquet is damaged"):
+        open_sweep(copy).measure("hhi")
+    with pytest.raises((pa.ArrowException, TypeError)):
+        open_sweep(copy).table("events", filters=pc.field("kind") > 1)
+
+
+@pytest.mark.parametrize("name", ["points.parquet", "runs.parquet"])
+def test_lists_of_another_length_are_refused(copy, name):
+    """Kills: an IndexError, or runs without points."""
+    pq.write_table(pq.read_table(copy / name).slice(1), copy / name)
+    with pytest.raises(FolderError, match=rf"{name} is damaged: it has other rows(.|\n)*same moatsim sweep"):
+        open_sweep(copy)
 
 
 def test_a_file_that_no_row_vouches_for_is_not_read(whole, copy):

@@ -19,7 +19,7 @@ from sim.runs.folder import FolderBusyError, FolderError
 from sim.sweep import SweepError, ledger, load_plan, open_sweep, retry_sweep, run_sweep, store
 from sim.sweep.estimate import BYTES_PER_QUARTER, SECONDS_TO_START, seconds_per_run, seconds_per_sweep
 from sim.sweep.jobs import Outcome, simulate
-from sim.sweep.ledger import RunRow, ShardRow, append, read_ledger
+from sim.sweep.ledger import Part, RunRow, ShardRow, append, read_ledger
 from sim.sweep.status import sweep_status
 from sim.sweep.store import ChangedError, Store
 from sim.sweep.work import work_of
@@ -55,7 +55,8 @@ def test_any_damage_to_an_outcome_is_seen():
 
 # ---- the ledger ----
 
-ROWS = [ShardRow(number, (RunRow("ok", 1.5), RunRow("failed", 0.5, "no", "trace\n")), {"a": "1"}) for number in (0, 1)]
+RUNS = (RunRow("ok", 1.5), RunRow("failed", 0.5, "no", "trace\n"))
+ROWS = [ShardRow("mine", number, RUNS, {"a": Part(3, "1")}) for number in (0, 1)]
 
 
 def test_a_torn_line_counts_as_never_written(tmp_path):
@@ -66,9 +67,16 @@ def test_a_torn_line_counts_as_never_written(tmp_path):
     first = len(ROWS[0].line())
     for length in range(first, len(whole)):
         (tmp_path / "ledger.jsonl").write_bytes(whole[:length])
-        assert read_ledger(tmp_path) == {0: ROWS[0]}
+        assert read_ledger(tmp_path, "mine") == {0: ROWS[0]}
     append(tmp_path, ROWS[1])
-    assert read_ledger(tmp_path) == dict(enumerate(ROWS))
+    assert read_ledger(tmp_path, "mine") == dict(enumerate(ROWS))
+
+
+def test_a_ledger_is_read_for_one_sweep(tmp_path):
+    """Kills: a row of another sweep that counts, or that opens a shard of this one."""
+    for row in (ROWS[0], ShardRow("other", 0, open=True), ShardRow("other", 1)):
+        append(tmp_path, row)
+    assert read_ledger(tmp_path, "mine") == {0: ROWS[0]}
 
 
 def test_a_changed_line_counts_as_never_written(tmp_path):
@@ -77,7 +85,7 @@ def test_a_changed_line_counts_as_never_written(tmp_path):
         append(tmp_path, row)
     text = (tmp_path / "ledger.jsonl").read_text()
     (tmp_path / "ledger.jsonl").write_text(text.replace('"seconds":1.5', '"seconds":1.6', 1))
-    assert list(read_ledger(tmp_path)) == [1]
+    assert list(read_ledger(tmp_path, "mine")) == [1]
 
 
 def test_a_ledger_that_cannot_grow_stays_as_it_is(tmp_path, monkeypatch):
@@ -146,7 +154,7 @@ def test_a_damaged_spool_file_costs_its_run_only(whole, plan, tmp_path, alike):
 
     with pytest.raises(KeyboardInterrupt):
         run_sweep(plan(), tmp_path / "a", workers=1, progress=leave)
-    truncate(tmp_path / "a" / "spool" / "000000001.run")
+    truncate(next((tmp_path / "a" / "spool").glob("000000001-*.run")))
     report = run_sweep(plan(), tmp_path / "a", workers=1)
     assert report.made == 7
     assert "its run is made again" in report.notes[0]
@@ -159,7 +167,8 @@ def test_what_no_row_vouches_for_goes(whole, swept, plan, alike):
     for path in stray:
         path.write_bytes(b"x")
     (swept / "spool").mkdir()
-    (swept / "spool" / "000000001.run").write_bytes(b"x")
+    for name in ("000000001.run", "mine.run"):
+        (swept / "spool" / name).write_bytes(b"x")
     assert run_sweep(plan(), swept, workers=1).made == 0
     alike.same(whole, swept)
     assert not (swept / "spool").exists()
@@ -183,6 +192,176 @@ def test_shards_do_not_depend_on_who_finished_first(whole, plan, tmp_path, alike
             target.record(Outcome(index, "failed"))  # an outcome that comes twice changes nothing
         target.finish(1.0)
     alike.same(whole, tmp_path / "a")
+
+
+# ---- a folder whose manifest or lists are damaged ----
+
+
+def change(folder, **values):
+    """Change keys of a manifest; one whose value is None goes."""
+    path = folder / "manifest.json"
+    found = {**json.loads(path.read_text()), **values}
+    path.write_text(json.dumps({key: value for key, value in found.items() if value is not None}))
+
+
+def cut(folder):
+    path = folder / "manifest.json"
+    path.write_text(path.read_text()[:300])
+
+
+def gone(folder):
+    (folder / "manifest.json").unlink()
+
+
+UNREADABLE = [
+    (lambda folder: change(folder, status=None), "status: field required"),
+    (lambda folder: change(folder, status="done"), "status: input should be 'running'"),
+    (lambda folder: change(folder, sessions=7), "sessions: input should be a valid list"),
+    (
+        lambda folder: change(folder, sessions=[{"clock": "noon", "ended_before": 0}]),
+        r"sessions\.0\.clock: input should",
+    ),
+    (lambda folder: change(folder, tables=7), "tables: input should be a valid list"),
+    (lambda folder: change(folder, tables=["market"]), r"tables: \['market'\], its plan has"),
+    (lambda folder: change(folder, until=7), "until: input should be a valid string"),
+    (lambda folder: change(folder, scenarios=7), "scenarios: input should be a valid dict"),
+    (lambda folder: change(folder, runs=7), "runs: 7, its plan has 9"),
+    (lambda folder: change(folder, points=True), "points: input should be a valid integer"),
+    (lambda folder: change(folder, plan={}), r"plan\.order: field required"),
+    (cut, "no JSON"),
+]
+
+
+@pytest.mark.parametrize(("damage", "message"), UNREADABLE)
+def test_a_damaged_manifest_is_said_once_and_written_anew(whole, swept, plan, alike, damage, message):
+    """Kills: a KeyError, TypeError or `40 of 7`; a dead end, or finished runs made again, where the plan is known."""
+    before = json.loads((swept / "manifest.json").read_text())
+    damage(swept)
+    for ask in (sweep_status, open_sweep, retry_sweep):
+        with pytest.raises(
+            FolderError, match=rf"manifest\.json is damaged: {message}(.|\n)*same moatsim sweep command"
+        ):
+            ask(swept)
+    report = run_sweep(plan(), swept, workers=1)
+    assert report.made == 0 and "is written anew" in report.notes[0]
+    alike.same(whole, swept)
+    after = json.loads((swept / "manifest.json").read_text())
+    for name in ("sessions", "started", "command", "status"):
+        del before[name], after[name]
+    assert after == before
+    assert open_sweep(swept).status.status == "complete"
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        gone,
+        lambda folder: change(folder, status="preparing"),
+        lambda folder: change(folder, shard_runs=7),
+        lambda folder: change(folder, model_version="0"),
+        lambda folder: change(folder, plan_hash="0"),
+    ],
+)
+def test_results_say_whose_they_are(whole, swept, plan, alike, damage):
+    """Kills: a folder refused to its own plan, or made again, for a word of its manifest."""
+    damage(swept)
+    assert run_sweep(plan(), swept, workers=1).made == 0
+    alike.same(whole, swept)
+    assert sweep_status(swept).status == "complete"
+    assert retry_sweep(swept, workers=1).made == 0
+
+
+def test_an_interrupted_sweep_survives_its_manifest(whole, plan, tmp_path, alike):
+    """Kills: runs outside a shard that are lost with the manifest."""
+
+    def leave(at):
+        if at.made == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_sweep(plan(), tmp_path / "a", workers=1, progress=leave)
+    assert not (tmp_path / "a" / "ledger.jsonl").exists()
+    change(tmp_path / "a", status=None)
+    with pytest.raises(ChangedError, match="results of another plan"):
+        run_sweep(other(plan), tmp_path / "a", workers=1)
+    assert run_sweep(plan(), tmp_path / "a", workers=1).made == 6
+    alike.same(whole, tmp_path / "a")
+
+
+def other(plan):
+    """Another plan with as many runs."""
+    file = plan(name="other.toml")
+    file.write_text(file.read_text().replace("[2.0, 2.5, 3.0]", "[2.0, 2.5, 3.4]"))
+    return file
+
+
+@pytest.mark.parametrize(
+    "damage", [cut, gone, *(lambda folder, s=status: change(folder, status=s) for status in (None, "preparing"))]
+)
+def test_another_plan_never_adopts_results(swept, plan, alike, damage):
+    """Kills: points of the new plan beside the tables of the old one, without a word."""
+    damage(swept)
+    before = alike.shards(swept)
+    with pytest.raises(ChangedError, match=r"holds results of another plan (.|\n)*--out"):
+        run_sweep(other(plan), swept, workers=1)
+    assert alike.shards(swept) == before
+
+
+def test_a_manifest_of_another_sweep_gives_no_results_away(swept, plan, tmp_path):
+    """Kills: rows counted under a manifest that they do not belong to; parts of a sweep removed by another."""
+    run_sweep(other(plan), tmp_path / "b", workers=1)
+    shutil.copy(tmp_path / "b" / "manifest.json", swept)
+    assert (sweep_status(swept).status, sweep_status(swept).done) == ("interrupted", 0)
+    assert len(open_sweep(swept).table("market")) == 0
+    with pytest.raises(ChangedError, match="results of another plan"):
+        run_sweep(tmp_path / "other.toml", swept, workers=1)
+    with pytest.raises(FolderError, match=r"manifest\.json and ledger\.jsonl are not of the same sweep"):
+        retry_sweep(swept)
+    assert run_sweep(plan(), swept, workers=1).made == 0
+
+
+def test_a_damaged_manifest_without_results_is_refused(market, plan, tmp_path):
+    """Kills: files removed from a folder of which nobody knows whose it is."""
+    place = tmp_path / "a"
+    place.mkdir()
+    for text, message in (('{"kind": "moatsim sweep"}', "status: field required"), ("{", "no JSON")):
+        (place / "manifest.json").write_text(text)
+        with pytest.raises(FolderError, match=rf"is damaged: {message}.*choose another folder"):
+            run_sweep(plan(), place)
+        assert os.listdir(place) == ["manifest.json"]
+
+
+@pytest.mark.parametrize("name", ["points.parquet", "runs.parquet", "scenarios/00-baseline.toml"])
+def test_damaged_lists_are_written_anew(whole, swept, plan, alike, name):
+    """Kills: a folder whose points or scenarios stay damaged for ever; a retry that goes by them."""
+    before = (swept / name).read_bytes()
+    (swept / name).write_bytes(before[:100])
+    with pytest.raises(FolderError, match=r"is damaged(.|\n)*same moatsim sweep command"):
+        retry_sweep(swept)
+    assert run_sweep(plan(), swept, workers=1).made == 0
+    assert name == "runs.parquet" or (swept / name).read_bytes() == before
+    alike.same(whole, swept)
+
+
+def test_points_of_another_plan_are_not_gone_by(swept, plan, tmp_path):
+    """Kills: a retry that makes runs of other values; a reader that joins them."""
+    run_sweep(other(plan), tmp_path / "b", workers=1)
+    shutil.copy(tmp_path / "b" / "points.parquet", swept)
+    with pytest.raises(FolderError, match="its points and runs are not those it began with"):
+        retry_sweep(swept)
+    run_sweep(plan(), swept, workers=1)
+    assert open_sweep(swept).points["technology.training_cost_growth"].tolist() == [2.0, 2.5, 3.0]
+
+
+def test_status_says_what_the_folder_holds(swept):
+    """Kills: `complete` beside `0 of 9 ended`, and 9 of 9 of tables that are gone or cut short."""
+    truncate(swept / "shares" / "part-000001.parquet")
+    assert (sweep_status(swept).status, sweep_status(swept).done) == ("interrupted", 5)
+    shutil.rmtree(swept / "market")
+    assert (sweep_status(swept).status, sweep_status(swept).done) == ("interrupted", 0)
+    lines = (swept / "ledger.jsonl").read_text()
+    (swept / "ledger.jsonl").write_text(lines[:200])
+    assert (sweep_status(swept).status, sweep_status(swept).done) == ("interrupted", 0)
 
 
 # ---- the disk, at every write ----
