@@ -233,15 +233,21 @@ UNREADABLE = [
 
 
 @pytest.mark.parametrize(("damage", "message"), UNREADABLE)
-def test_a_damaged_manifest_is_said_once_and_written_anew(whole, swept, plan, alike, damage, message):
-    """Kills: a KeyError, TypeError or `40 of 7`; a dead end, or finished runs made again, where the plan is known."""
-    before = json.loads((swept / "manifest.json").read_text())
+def test_a_damaged_manifest_is_said_in_one_way(swept, damage, message):
+    """Kills: a KeyError, TypeError or `40 of 7`."""
     damage(swept)
     for ask in (sweep_status, open_sweep, retry_sweep):
         with pytest.raises(
             FolderError, match=rf"manifest\.json is damaged: {message}(.|\n)*same moatsim sweep command"
         ):
             ask(swept)
+
+
+@pytest.mark.parametrize("damage", [UNREADABLE[0][0], UNREADABLE[2][0], cut])
+def test_a_damaged_manifest_is_written_anew(whole, swept, plan, alike, damage):
+    """Kills: a dead end, or finished runs made again, where the plan is known; a manifest that lacks something then."""
+    before = json.loads((swept / "manifest.json").read_text())
+    damage(swept)
     report = run_sweep(plan(), swept, workers=1)
     assert report.made == 0 and "is written anew" in report.notes[0]
     alike.same(whole, swept)
