@@ -31,7 +31,7 @@ from analysis.sweep_data import (
     regions,
     widest_run,
 )
-from analysis.sweep_words import amount, caption, over_replications, sentence
+from analysis.sweep_words import amount, caption, over_replications, scenario_words, sentence
 
 SHADES = LinearSegmentedColormap.from_list("moatsim", ("#f4f7f6", "#a9d3ce", "#4f9fa3", "#1d5f86", "#1b2f5b"))
 SMALLEST = 5.5  # points, of a name in a phase map
@@ -62,7 +62,7 @@ def phase_map(seen: View) -> Figure:
         short |= _name_regions(axes, found.leader, seen)
         _cell_axes(axes, across, up)
         if len(names) > 1:
-            axes.set_title(name, loc="left", fontsize=9.5, fontweight="bold", color=INK, pad=4)
+            axes.set_title(scenario_words(name), loc="left", fontsize=9.5, fontweight="bold", color=INK, pad=4)
         axes.set_xlabel(factor_words(first))
     for axes in panels[::columns]:
         axes.set_ylabel(factor_words(second))
@@ -99,7 +99,7 @@ def overview(views: Sequence[View]) -> Figure:
         below[0].set_title(heading, loc="left", fontsize=8, fontweight="bold", color=INK, pad=4)
         below[-1].set_xlabel(factor_words(first))
     for axes, name in zip(panels[::columns], names, strict=True):
-        axes.set_ylabel(f"{name}\n{factor_words(second)}" if rows > 1 else factor_words(second))
+        axes.set_ylabel(f"{scenario_words(name)}\n{factor_words(second)}" if rows > 1 else factor_words(second))
     _spell_out(figure, short)
     return figure
 

@@ -71,7 +71,12 @@ RUN_COLUMNS: tuple[Column, ...] = (
     Column("error", "-", "why it gave no result; empty for one that did", "text"),
     Column("seconds", "s", "wall time; 0 where the result was taken from a run with the same run_id"),
     Column("trace", "-", "where it raised or hung", "text"),
-    Column("command", "-", "the command line that makes the run again, alone", "text"),
+    Column(
+        "command",
+        "-",
+        "the command line that makes the run again, alone; a file's copy is named as seen from the sweep's folder",
+        "text",
+    ),
 )
 
 
@@ -189,7 +194,7 @@ class Store:
     def _refuse_change(self, manifest: Mapping[str, Any], work: Work | None) -> None:
         lines = difference(manifest["plan"], work.document) if work is not None else []
         if manifest["model_version"] != model_version():
-            lines = [*lines, f"model: {manifest['model_version']} -> {model_version()}"]
+            lines = [*lines, f"model: before {manifest['model_version']} -> now {model_version()}"]
         if lines:
             more = f"; and {len(lines) - _SHOWN} more" if len(lines) > _SHOWN else ""
             raise ChangedError(

@@ -454,7 +454,7 @@ def test_a_changed_model_is_refused(swept, plan, monkeypatch):
     """Kills: results of two models in one table, by resuming as by repeating the failed."""
     monkeypatch.setattr(store, "model_version", lambda: "0.2.0+abc")
     for again in (lambda: run_sweep(plan(), swept), lambda: retry_sweep(swept)):
-        with pytest.raises(ChangedError, match=r"model: 0.1.0\+[0-9a-f]{12} -> 0.2.0\+abc"):
+        with pytest.raises(ChangedError, match=r"model: before 0.1.0\+[0-9a-f]{12} -> now 0.2.0\+abc"):
             again()
 
 

@@ -99,7 +99,7 @@ def test_a_changed_plan_is_told_in_two_lines(program, plan, tmp_path):
     assert program("sweep", plan(), "--out", "a", "--workers", 1) == 0
     assert program("sweep", plan(4), "--out", "a", "--workers", 1) == 2
     first, second = program.err.strip().splitlines()
-    assert first.endswith("replications: before 3 -> now 4") and second.startswith("go back to what it began with")
+    assert first.endswith("replications: before 3 -> now 4;") and second.startswith("go back to what it began with")
 
 
 def test_a_second_writer_is_refused(program, whole, plan):
