@@ -71,12 +71,7 @@ RUN_COLUMNS: tuple[Column, ...] = (
     Column("error", "-", "why it gave no result; empty for one that did", "text"),
     Column("seconds", "s", "wall time; 0 where the result was taken from a run with the same run_id"),
     Column("trace", "-", "where it raised or hung", "text"),
-    Column(
-        "command",
-        "-",
-        "the command line that makes the run again, alone; a file's copy is named as seen from the sweep's folder",
-        "text",
-    ),
+    Column("command", "-", "the command line that makes the run again, alone, typed in the sweep's folder", "text"),
 )
 
 
