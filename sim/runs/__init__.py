@@ -20,6 +20,7 @@ from sim.runs.results import TABLES, Run, RunInfo, ShareCube
 from sim.runs.workers import Failure, Tick, describe_failure, map_tasks
 from sim.scenario import Scenario, require_scenario
 from sim.streams import checked_seed
+from sim.threads import undisturbed
 
 LONGEST_RUN = 400  # quarters
 
@@ -45,9 +46,10 @@ class _Job:
 def _simulate(job: _Job, tick: Tick) -> Records:
     """Run one replication to its last quarter."""
     market = job.market(job.scenario, seed=job.seed, enterprises=job.enterprises, until=job.quarters[-1])
-    for quarter in job.quarters:
-        market.step()
-        tick((job.seed, quarter))
+    with undisturbed():  # between quarters too
+        for quarter in job.quarters:
+            market.step()
+            tick((job.seed, quarter))
     records: Records = market.records
     return records
 

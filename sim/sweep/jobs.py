@@ -27,6 +27,7 @@ from sim.runs import settings
 from sim.runs.folder import arrow_schema
 from sim.runs.workers import Failure, Tick
 from sim.scenario import Scenario, override_scenario
+from sim.threads import undisturbed
 
 Status = Literal["ok", "failed", "timeout", "died"]
 
@@ -118,8 +119,9 @@ def simulate(job: Job, tick: Tick) -> Outcome:
     scenario = _scenario(study.scenario, job.values)
     span = settings(scenario, study.until, study.enterprises)
     market = study.market(scenario, seed=job.seed, enterprises=span.enterprises, until=span.until)
-    for _ in range(quarter_number(span.first_quarter), quarter_number(span.until) + 1):
-        market.step()
+    with undisturbed():  # between quarters too
+        for _ in range(quarter_number(span.first_quarter), quarter_number(span.until) + 1):
+            market.step()
     tables = {name: table_stream(pa.Table.from_pandas(market.records.table(name)), name) for name in study.tables}
     return Outcome(job.index, seconds=round(time.perf_counter() - started, 3), tables=tables)
 
