@@ -114,6 +114,8 @@ def _factor_axis(axes: Axes, table: pd.DataFrame) -> None:
         axes.minorticks_off()
     else:
         axes.xaxis.set_major_locator(MaxNLocator(5))
+        if values[-1] >= 1e4:  # in words, in place of a power of ten beside the axis
+            axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: plain(value)))
 
 
 def _apart(values: Floats) -> bool:
