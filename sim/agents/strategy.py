@@ -209,12 +209,9 @@ def choose_strategy(market: Market, lab: Lab) -> Choice:
 def gives_up(market: Market, lab: Lab) -> float:
     """Hazard per year with which the founders of an independent lab look for a buyer."""
     s, a = market.parameters.strategy, lab.accounts
-    if lab.backed or not market.parameters.switches.giving_up:
+    if lab.backed or not market.parameters.switches.giving_up or a.total_cost <= 0.0:
         return 0.0
-    share = market.outlook.run_share(lab)
-    if share >= s.lost_race or a.total_cost <= 0.0:
-        return 0.0
-    return giving_up_hazard(share, a.cover, s.giving_up_rate, s.lost_race, s.safe_cover)
+    return giving_up_hazard(market.outlook.run_share(lab), a.cover, s.giving_up_rate, s.lost_race, s.safe_cover)
 
 
 def gives_up_now(market: Market, lab: Lab) -> bool:
