@@ -5,7 +5,7 @@ Only what the ledger vouches for and what stands sound in the spool is taken; ev
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from sim.runs.folder import FolderError
 from sim.sweep.jobs import Outcome, read_stream
 from sim.sweep.ledger import RunRow, digest, lacking, part_file, read_ledger
 from sim.sweep.manifest import MENDS
-from sim.sweep.store import named_by, placed, shard_schema, spool_files
+from sim.sweep.store import named_by, placed, row_of, shard_schema, spooled
 
 _LOOKS = 5  # at a folder that changes meanwhile
 
@@ -59,7 +59,7 @@ def take_snapshot(folder: Path, manifest: Mapping[str, Any]) -> Snapshot:
     sweep, size = named_by(manifest), manifest["shard_runs"]
     for _ in range(_LOOKS):
         before = read_ledger(folder, sweep)
-        loose = list(_spooled(folder, sweep))
+        loose = list(spooled(folder, sweep))
         ledger = read_ledger(folder, sweep)
         lost = next((path for row in ledger.values() if (path := lacking(folder, row))), None)
         if ledger.keys() == before.keys() and lost is None:
@@ -67,7 +67,7 @@ def take_snapshot(folder: Path, manifest: Mapping[str, Any]) -> Snapshot:
     if lost is not None:
         raise _damaged(lost)
     loose = [outcome for outcome in loose if outcome.index // size not in ledger]
-    rows = {outcome.index: RunRow(outcome.status, outcome.seconds, outcome.error, outcome.trace) for outcome in loose}
+    rows = {outcome.index: row_of(outcome) for outcome in loose}
     for shard, row in ledger.items():
         rows.update(enumerate(row.runs, start=shard * size))
     files = {
@@ -83,12 +83,3 @@ def take_snapshot(folder: Path, manifest: Mapping[str, Any]) -> Snapshot:
 
 def _damaged(path: Path) -> FolderError:
     return FolderError(f"{path} is damaged or gone; {MENDS}")
-
-
-def _spooled(folder: Path, sweep: str) -> Iterator[Outcome]:
-    """The outcomes in the spool that are sound."""
-    for path in spool_files(folder, sweep):
-        try:
-            yield Outcome.unpack(path.read_bytes())
-        except (OSError, ValueError):  # it went into a shard just now, or is damaged
-            continue

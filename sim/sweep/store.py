@@ -121,7 +121,7 @@ class Store:
 
     def _refuse_foreign(self) -> None:
         """Raise FolderError for a folder that is not a sweep's; one with results is, whatever its manifest says."""
-        if self._given is not None and _sweeps_in(self.path):
+        if self._given is not None and any(_sweeps_in(self.path)):
             return
         try:
             read_manifest(self.path)
@@ -142,13 +142,13 @@ class Store:
         self.work = _work_in(self.path, manifest)
         self.shard_runs: int = manifest["shard_runs"]
         self._sweep = self._name(self.work, self.shard_runs)
-        if _sweeps_in(self.path) - {self._sweep}:
+        if set(_sweeps_in(self.path)) - {self._sweep}:
             raise FolderError(f"{self.path / MANIFEST} and {LEDGER} are not of the same sweep; {MENDS}")
 
     def _begin(self, work: Work) -> None:
         """Open the sweep of a plan that stands here, or make the folder of a new one."""
         manifest = self._usable()
-        there = _sweeps_in(self.path)
+        there = set(_sweeps_in(self.path))
         sizes = [manifest["shard_runs"], SHARD_RUNS] if manifest else [SHARD_RUNS]
         self.shard_runs = next((size for size in sizes if self._name(work, size) in there), sizes[0])
         self._sweep = self._name(work, self.shard_runs)
@@ -222,9 +222,8 @@ class Store:
         if damaged or len(row.runs) != len(indices):
             where = self._file(damaged[0], shard) if damaged else self.path
             self.notes.append(f"{where} is damaged; its {len(indices)} runs are made again")
-            append(
-                self.path, ShardRow(self._sweep, shard, open=True)
-            )  # or whoever reads meanwhile would take them as made
+            # or whoever reads meanwhile would take them as made
+            append(self.path, ShardRow(self._sweep, shard, open=True))
             return
         self._rows[shard] = ShardRow(self._sweep, shard, files=row.files)
         for index, run in zip(indices, row.runs, strict=True):
@@ -356,7 +355,7 @@ class Store:
                 (self.path / table).mkdir(exist_ok=True)
                 write_bytes(self._file(table, shard), content)
                 files[table] = Part(len(content), hashlib.sha256(content).hexdigest())
-        runs = tuple(RunRow(x.status, x.seconds, x.error, x.trace) for x in outcomes)
+        runs = tuple(map(row_of, outcomes))
         append(self.path, ShardRow(self._sweep, shard, runs, files))
         self._rows[shard] = ShardRow(self._sweep, shard, files=files)
         for index in indices:
@@ -443,15 +442,25 @@ def named_by(manifest: Mapping[str, Any]) -> str:
     return sweep_id(manifest["plan_hash"], manifest["model_version"], manifest["shard_runs"])
 
 
-def spool_files(folder: Path, sweep: str) -> list[Path]:
-    """The runs of a sweep that are in no shard yet, a file each, by index."""
-    return sorted((folder / SPOOL).glob(f"*-{sweep}.run"))
+def spooled(folder: Path, sweep: str) -> Iterator[Outcome]:
+    """The sound outcomes of a sweep that are in no shard yet, by index; also while another process writes them."""
+    for path in sorted((folder / SPOOL).glob(f"*-{sweep}.run")):
+        try:
+            yield Outcome.unpack(path.read_bytes())
+        except (OSError, ValueError):  # it went into a shard just now, or is damaged
+            continue
 
 
-def _sweeps_in(folder: Path) -> set[str]:
-    """Names of the sweeps whose results a folder holds: none of a new one, one as a rule."""
+def row_of(outcome: Outcome) -> RunRow:
+    """What the ledger says of a run."""
+    return RunRow(outcome.status, outcome.seconds, outcome.error, outcome.trace)
+
+
+def _sweeps_in(folder: Path) -> Iterator[str]:
+    """The name of the sweep that each result in a folder belongs to: nothing in a new one, one name as a rule."""
+    yield from (row.sweep for row in ledger_rows(folder))
     loose = (_SPOOLED.fullmatch(path.name) for path in (folder / SPOOL).glob("*.run"))
-    return {row.sweep for row in ledger_rows(folder)} | {name[2] for name in loose if name}
+    yield from (name[2] for name in loose if name)
 
 
 def _work_in(folder: Path, manifest: Mapping[str, Any]) -> Work:
@@ -472,14 +481,8 @@ def _work_in(folder: Path, manifest: Mapping[str, Any]) -> Work:
 
 def read_rows(folder: Path, manifest: Mapping[str, Any]) -> dict[int, RunRow]:
     """What became of each run that ended, by index; also while another process writes the folder."""
-    rows: dict[int, RunRow] = {}
     sweep = named_by(manifest)
-    for path in spool_files(folder, sweep):  # before the ledger: a run moves from here to there
-        try:
-            found = Outcome.unpack(path.read_bytes())
-        except (OSError, ValueError):  # it went into a shard just now, or is damaged
-            continue
-        rows[found.index] = RunRow(found.status, found.seconds, found.error, found.trace)
+    rows = {found.index: row_of(found) for found in spooled(folder, sweep)}  # first: runs move from here to the ledger
     for shard, row in read_ledger(folder, sweep).items():
         if lacking(folder, row) is None:
             rows.update(enumerate(row.runs, start=shard * manifest["shard_runs"]))

@@ -105,6 +105,17 @@ def test_a_ledger_that_cannot_grow_stays_as_it_is(tmp_path, monkeypatch):
 # ---- damage ----
 
 
+def break_off(plan, folder, made=0):
+    """Interrupt a sweep as soon as so many runs have been made."""
+
+    def leave(at):
+        if at.made >= made:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_sweep(plan, folder, workers=1, progress=leave)
+
+
 def truncate(path):
     path.write_bytes(path.read_bytes()[:-10])
 
@@ -129,12 +140,7 @@ def test_a_damaged_shard_is_found_and_made_again(whole, swept, plan, alike, dama
 def test_runs_of_a_damaged_shard_are_pending_until_they_are_made_again(whole, swept, plan, alike):
     """Kills: a ledger that vouches for a shard which is gone, so that a reader counts runs without rows."""
     truncate(swept / "market" / "part-000001.parquet")
-
-    def leave(at):
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        run_sweep(plan(), swept, workers=1, progress=leave)
+    break_off(plan(), swept)
     found = open_sweep(swept)
     assert (found.status.done, found.status.status) == (6, "interrupted")
     good = found.runs[found.runs["status"] == "ok"]
@@ -147,13 +153,7 @@ def test_runs_of_a_damaged_shard_are_pending_until_they_are_made_again(whole, sw
 
 def test_a_damaged_spool_file_costs_its_run_only(whole, plan, tmp_path, alike):
     """Kills: half an outcome taken for a whole one."""
-
-    def leave(at):
-        if at.made == 3:
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        run_sweep(plan(), tmp_path / "a", workers=1, progress=leave)
+    break_off(plan(), tmp_path / "a", made=3)
     truncate(next((tmp_path / "a" / "spool").glob("000000001-*.run")))
     report = run_sweep(plan(), tmp_path / "a", workers=1)
     assert report.made == 7
@@ -279,13 +279,7 @@ def test_results_say_whose_they_are(whole, swept, plan, alike, damage):
 
 def test_an_interrupted_sweep_survives_its_manifest(whole, plan, tmp_path, alike):
     """Kills: runs outside a shard that are lost with the manifest."""
-
-    def leave(at):
-        if at.made == 3:
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        run_sweep(plan(), tmp_path / "a", workers=1, progress=leave)
+    break_off(plan(), tmp_path / "a", made=3)
     assert not (tmp_path / "a" / "ledger.jsonl").exists()
     change(tmp_path / "a", status=None)
     with pytest.raises(ChangedError, match="results of another plan"):
