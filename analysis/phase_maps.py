@@ -29,6 +29,7 @@ from analysis.sweep_data import (
     factor_words,
     main_factors,
     regions,
+    short_words,
     widest_run,
 )
 from analysis.sweep_words import amount, caption, over_replications, scenario_words, sentence
@@ -108,8 +109,7 @@ def _explained(views: Sequence[View], factors: Sequence[str]) -> str:
     """How much of each measure's variance between points the factors explain, one after the other."""
     seen = views[0]
     parts = [
-        f"{factor_words(name).split(',')[0]} {', '.join(f'{100 * one.effects[name]:.0f}' for one in views)} %"
-        for name in factors
+        f"{short_words(name)} {', '.join(f'{100 * one.effects[name]:.0f}' for one in views)} %" for name in factors
     ]
     named = f"; left: {LED}" if seen.table["leader"].notna().any() else ""
     return (

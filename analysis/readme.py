@@ -20,7 +20,7 @@ from analysis import score
 from analysis.canvas import save_page
 from analysis.pages import parts, rendered
 from analysis.plots import draw_all
-from analysis.sweep_data import DRAWN, VALUE, View, factor_words, plain, view
+from analysis.sweep_data import DRAWN, VALUE, View, factor_words, plain, short_words, view
 from analysis.sweep_figures import draw_overview
 from analysis.sweep_words import amount, over_replications, sentence
 from sim.quarters import quarter_label, quarter_number
@@ -213,18 +213,13 @@ def along_first(seen: View) -> list[str]:
             amount(float(table.loc[table[first] == end, VALUE].median()), seen.measure.unit)
             for end in ends(table[first])
         )
-        for _, table in seen.table.groupby("scenario", sort=False)
+        for table in (seen.table[seen.table["scenario"] == name] for name in seen.shown)
     ]
 
 
 def ends(values: pd.Series) -> tuple[float, float]:
     """The lowest and the highest."""
     return float(values.min()), float(values.max())
-
-
-def short_words(key: str) -> str:
-    """A factor in words, without its unit."""
-    return factor_words(key).split(",")[0]
 
 
 def save_figures(result: Run, folder: Path) -> None:

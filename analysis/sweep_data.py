@@ -156,6 +156,11 @@ def factor_words(key: str) -> str:
     return name if unit in ("", "-") else f"{name}, {unit}"
 
 
+def short_words(key: str) -> str:
+    """A factor in words, without its unit."""
+    return factor_words(key).split(",")[0]
+
+
 @dataclass(frozen=True)
 class Cells:
     """A phase map of one scenario, shape (rows, columns): rows are the second factor's cells, columns the first's.

@@ -33,7 +33,7 @@ from analysis.canvas import (
 )
 from analysis.palette import INK, MUTED, SERIES, on
 from analysis.phase_maps import SHADES, overview, phase_map
-from analysis.sweep_data import DRAWN, MOST_PANELS, VALUE, View, factor_words, plain, view
+from analysis.sweep_data import DRAWN, MOST_PANELS, VALUE, View, factor_words, plain, short_words, view
 from analysis.sweep_words import amount, caption, over_replications, scenario_words, sentence
 from sim.sweep import Sweep
 from sim.sweep.plan import counted
@@ -134,7 +134,7 @@ def _response_words(seen: View, factors: Sequence[str]) -> Words:
     best = factors[0]
     alone = seen.sweep.plan["design"] == "one-at-a-time"
     others = "the others at the base point" if alone else "over luck and all other factors"
-    lead = f"{sentence(seen.title)}: {factor_words(best).split(',')[0]} matters most"
+    lead = f"{sentence(seen.title)}: {short_words(best)} matters most"
     return Words(
         lead if seen.effects[best] >= MATTERS else f"{sentence(seen.title)}: no factor alone explains much",
         f"{sentence(seen.title)} in {seen.quarter}; line: median, band: 10-90 % {others}",
