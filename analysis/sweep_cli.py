@@ -159,14 +159,15 @@ def _drawn(report: SweepReport) -> list[Path]:
 
 
 def is_sweep(folder: Path) -> bool:
-    """Whether a folder is that of a sweep."""
+    """Whether a folder is that of a sweep: its manifest says so or, where that is damaged, its list of points."""
     from sim.runs.folder import FolderError, read_manifest
     from sim.sweep.store import KIND
+    from sim.sweep.work import POINTS
 
     try:
         read_manifest(folder, KIND)
     except FolderError:
-        return False
+        return (folder / POINTS).is_file()
     return True
 
 
@@ -339,6 +340,9 @@ def _status_lines(found: SweepStatus) -> Iterator[str]:
         yield f"left          {_duration(found.left)}"
     for failure in found.failures:
         yield f"run {failure.index}: {failure.status}: {failure.error}"
+    if found.lost:
+        others = f" and {len(found.lost) - 1:,} more" if len(found.lost) > 1 else ""
+        yield f"gone or cut short: {found.lost[0]}{others}; the same moatsim sweep command makes these runs again"
 
 
 def _status_document(found: SweepStatus) -> dict[str, Any]:
@@ -354,6 +358,7 @@ def _status_document(found: SweepStatus) -> dict[str, Any]:
         "seconds_left": found.left,
         "writer": found.writer,
         "failures": [{"run": x.index, "status": x.status, "error": x.error} for x in found.failures],
+        "lost": [str(path) for path in found.lost],
     }
 
 

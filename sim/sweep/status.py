@@ -29,7 +29,8 @@ class SweepStatus:
     status: running, interrupted (also when its process was killed or tables are gone), partial (some failed) or
     complete, by what the folder holds rather than by what its manifest says; counts: of the runs that ended, by status;
     rate: runs a second of this session or the last; left: seconds until the end at that
-    rate, None when nothing runs or nothing ended yet; writer: the process at work; failures: the first few.
+    rate, None when nothing runs or nothing ended yet; writer: the process at work; failures: the first few; lost: files
+    of tables that are gone or cut short (one for each shard), whose runs the same command makes again.
     """
 
     path: Path
@@ -41,6 +42,7 @@ class SweepStatus:
     left: float | None
     writer: str | None
     failures: tuple[Failed, ...]
+    lost: tuple[Path, ...]
 
     @property
     def done(self) -> int:
@@ -63,7 +65,7 @@ def sweep_status(folder: str | Path, shown: int = 5) -> SweepStatus:
     writer = holder(path)
     if manifest["status"] == PREPARING:
         raise FolderError(f"{path}: the sweep has not begun yet")
-    rows = read_rows(path, manifest)
+    rows, lost = read_rows(path, manifest)
     failures = [Failed(index, row.status, row.error) for index, row in sorted(rows.items()) if row.status != "ok"]
     if len(rows) == manifest["runs"] and manifest["status"] in ("complete", "partial"):
         status = "partial" if failures else "complete"
@@ -81,6 +83,7 @@ def sweep_status(folder: str | Path, shown: int = 5) -> SweepStatus:
         left=left,
         writer=writer,
         failures=tuple(failures[:shown]),
+        lost=tuple(lost),
     )
 
 

@@ -327,7 +327,7 @@ class Store:
 
     def refresh(self) -> None:
         """Bring the table of runs up to date, for whoever reads the folder meanwhile."""
-        self._write_runs(read_rows(self.path, self._manifest))
+        self._write_runs(read_rows(self.path, self._manifest)[0])
 
     def finish(self, seconds: float) -> None:
         """Write down how far the sweep has come, after `seconds` of this session."""
@@ -479,14 +479,20 @@ def _work_in(folder: Path, manifest: Mapping[str, Any]) -> Work:
     return work
 
 
-def read_rows(folder: Path, manifest: Mapping[str, Any]) -> dict[int, RunRow]:
-    """What became of each run that ended, by index; also while another process writes the folder."""
+def read_rows(folder: Path, manifest: Mapping[str, Any]) -> tuple[dict[int, RunRow], list[Path]]:
+    """What became of each run that ended, by index, and files gone or cut short, whose runs count as never made.
+
+    Also while another process writes the folder.
+    """
     sweep = named_by(manifest)
     rows = {found.index: row_of(found) for found in spooled(folder, sweep)}  # first: runs move from here to the ledger
+    lost = []
     for shard, row in read_ledger(folder, sweep).items():
-        if lacking(folder, row) is None:
+        if gone := lacking(folder, row):
+            lost.append(gone)
+        else:
             rows.update(enumerate(row.runs, start=shard * manifest["shard_runs"]))
-    return rows
+    return rows, lost
 
 
 def shard_schema(table: str) -> pa.Schema:

@@ -110,6 +110,22 @@ def test_a_second_writer_is_refused(program, whole, plan):
             assert f"being written by another sweep (process {os.getpid()} on " in program.err
 
 
+def test_damage_is_named_with_what_mends_it(program, whole):
+    """Kills: a sweep that is interrupted and does not say why; a damaged sweep that is taken for a run folder."""
+    lost = whole / "market" / "part-000001.parquet"
+    lost.unlink()
+    assert program("sweep", "status", whole) == 0
+    advice = "the same moatsim sweep command makes these runs again"
+    assert program.out.splitlines()[-1] == f"gone or cut short: {lost}; {advice}"
+    assert program("sweep", "status", whole, "--json") == 0
+    assert json.loads(program.out)["lost"] == [str(lost)]
+    manifest = whole / "manifest.json"
+    manifest.write_text(manifest.read_text()[:100])
+    assert sweep_cli.is_sweep(whole)
+    assert program("sweep", "status", whole) == 2
+    assert "manifest.json is damaged" in program.err and "the same moatsim sweep command mends it" in program.err
+
+
 def test_a_folder_that_cannot_be_made_holds_nothing(program, plan, tmp_path):
     """Kills: a promise that what is done is safe where nothing was begun."""
     (tmp_path / "file").touch()
