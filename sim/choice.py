@@ -155,10 +155,13 @@ def pick_offer(utility: Single, none: Single, closed: int, dissimilarity: float,
     """Nested-logit draw for each column: row of the offer taken, NO_MODEL for the outside option.
 
     utility (offers, buyers): the first `closed` rows are one nest, the rest another; `none` (buyers,) stands alone.
-    The array is worked on in place, so its utilities are gone afterwards.
+    The array is worked on in place, so its utilities are gone afterwards. Raises FloatingPointError for a utility that
+    is not a number, which would pass for a buyer who wants nothing.
     """
     offers = utility.shape[0]
     top = np.maximum(utility.max(axis=0, initial=UNAVAILABLE), none)
+    if np.isnan(top).any():
+        raise FloatingPointError(f"buyers with utilities that are not numbers: {np.count_nonzero(np.isnan(top))}")
     running = np.subtract(utility, top, out=utility)
     running *= np.float32(1.0 / dissimilarity)
     np.exp(running, out=running)

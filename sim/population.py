@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import betaincinv, ndtr, ndtri
+from scipy.special import betaincinv, ndtr
 
 from sim.economics.adoption import arrival_probability
 from sim.parameters import MODES, REGIONS, SEGMENTS, WORKLOADS, Parameters
@@ -169,7 +169,7 @@ class Population:
                 "talent": _beta(even(name, "talent", int(n)), segment.talent),
                 "privacy": _beta(even(name, "privacy", int(n)), segment.privacy),
                 "strategic": even(name, "strategic", int(n)) < segment.strategic,
-                "taste": ndtri(even(name, "taste", int(n))).astype(np.float32),
+                "taste": self.streams.even_normal(f"enterprises/{name}/taste", 0, int(n)).astype(np.float32),
                 "rank": rank,
                 "slots": np.floor(
                     segment.workloads_min
@@ -304,5 +304,5 @@ def vendor_tastes(parameters: Parameters, streams: Streams, labs: Sequence[str],
     tastes = np.zeros((len(labs) + 1, count), np.float32)
     if parameters.switches.persistent_tastes:
         for position, lab in enumerate(labs):
-            tastes[position] = parameters.demand.taste_vendor * ndtri(streams.even(f"lab/{lab}/taste", 0, count))
+            tastes[position] = parameters.demand.taste_vendor * streams.even_normal(f"lab/{lab}/taste", 0, count)
     return tastes

@@ -12,11 +12,13 @@ from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import ndtri
 
 STRATA = 32  # neighbours that share a stratified block; a power of two
 ORDERS = 4096  # random orders of the strata to draw from, each in any rotation: much faster than shuffling every block
 LARGEST_SEED = 2**63 - 1  # tables keep seeds in 64 bits
 _WORD = 2**32 - 1
+_BELOW_ALL = 2.0**-30  # half the step between two draws of `even`: stands for a draw of 0, whose quantile is infinite
 
 Size = int | tuple[int, ...]
 UniformType = type[np.float32] | type[np.float64]
@@ -84,6 +86,10 @@ class Streams:
         strata = (_orders().take(which, axis=0) + shift) & np.uint8(STRATA - 1)  # the rest after division by STRATA
         within = generator.random((rows, STRATA), dtype=np.float32)
         return np.asarray((np.add(strata, within, dtype=np.float64) / STRATA).ravel()[:size])
+
+    def even_normal(self, name: str, quarter: int, size: int) -> NDArray[np.float64]:
+        """Standard normal draws, one per agent, that fill the distribution evenly (see `even`); all finite."""
+        return np.asarray(ndtri(np.maximum(self.even(name, quarter, size), _BELOW_ALL)))
 
     def normal(self, name: str, quarter: int, size: Size) -> NDArray[np.float64]:
         """Standard normal draws (mean 0, variance 1), float64, shape `size`."""

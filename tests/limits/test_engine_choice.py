@@ -59,6 +59,14 @@ def test_kernel_draws_follow_the_logit(case: str, sample: Callable[[int, int], i
         gate_moments(taken, 100 * p, 100 * p * (1 - p))
 
 
+def test_a_utility_that_is_no_number_is_refused() -> None:
+    """Kills: a buyer with one broken number who silently goes without a model for ever."""
+    utility = np.zeros((3, 4), np.float32)
+    utility[1, 2] = np.nan
+    with pytest.raises(FloatingPointError, match="not numbers: 1$"):
+        pick_offer(utility, np.zeros(4, np.float32), 2, 0.5, np.full(4, 0.5))
+
+
 def test_expected_hhi_of_independent_choosers_in_the_kernel(sample: Callable[[int, int], int]) -> None:
     """E[HHI] = H + (10,000 - H)/N and its variance, now with the kernel's draws, at 4.5 sigma.
 

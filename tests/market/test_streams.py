@@ -4,6 +4,7 @@ import zlib
 
 import numpy as np
 import pytest
+from scipy.special import ndtri
 
 from sim.streams import Streams
 
@@ -106,3 +107,15 @@ def test_negative_quarter_is_refused():
     """Kills: the check."""
     with pytest.raises(ValueError, match="'taste': quarter must be >= 0, not -2"):
         Streams(0).block("taste", -2, 3)
+
+
+def test_normal_draws_are_finite_where_a_uniform_one_is_zero() -> None:
+    """One of 500 million uniform draws is 0, whose normal quantile is -inf: a taste of which utilities are no numbers.
+
+    Kills: an infinite taste, which left a buyer of seed 2005 without a model for ever.
+    """
+    streams, name, agents = Streams(2005), "lab/google/taste", 5_000
+    uniform, normal = streams.even(name, 0, agents), streams.even_normal(name, 0, agents)
+    assert (uniform == 0.0).sum() == 1
+    assert np.isfinite(normal).all() and normal.argmin() == uniform.argmin()
+    np.testing.assert_array_equal(normal[uniform > 0.0], ndtri(uniform[uniform > 0.0]))
