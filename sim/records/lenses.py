@@ -109,8 +109,8 @@ def share_block(usage: Usage, catalogue: Catalogue, population: Population, stic
     """
     of_model = model_keys(catalogue, stick)
     flows = flow_totals(usage, pulls, stick, of_model)
-    developer = flows["tokens"][list(POPULATIONS).index("developer")]
-    flows["developer_tokens"] = np.broadcast_to(developer, (len(POPULATIONS), len(stick.keys)))
+    developer = list(POPULATIONS).index("developer")
+    flows["developer_tokens"] = flows["tokens"][[developer] * len(POPULATIONS)]
     flows["adopters"], flows["primary_vendor"] = _reach(usage, population.enterprises.weight, stick, of_model)
     return _normalised(np.stack([flows[lens] for lens in LENSES], axis=1), usage, stick)
 
