@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -57,10 +58,10 @@ def _interest(catalogue: Catalogue, quarter: int, half_life: float) -> Floats:
     """Chance (types, models) that a team which looks for open weights tries a model; 0 for closed ones."""
     interest = np.zeros(catalogue.quality.shape)
     opened = np.flatnonzero(catalogue.is_open)
-    age = quarter - np.array([catalogue.models[row].born for row in opened], np.float64)
+    age = quarter - np.array([m.born for m in catalogue.models], np.float64).take(opened)
     interest[:, opened] = trial_interest(catalogue.quality[:, opened], age, half_life)
     return interest
 
 
 def _sums(cell: Ints, amount: Floats, shape: tuple[int, ...]) -> Floats:
-    return np.asarray(np.bincount(cell, amount, int(np.prod(shape))), np.float64).reshape(shape)
+    return np.asarray(np.bincount(cell, amount, math.prod(shape)), np.float64).reshape(shape)

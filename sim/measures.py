@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Hashable, Sequence
+from itertools import pairwise
 from types import MappingProxyType
 
 import numpy as np
@@ -89,11 +90,7 @@ def pooled(shares: ArrayLike, owner: Sequence[Hashable] | NDArray[np.generic]) -
     shares and owner: shape (n,), one owner id per lab. ValueError when the lengths differ.
     """
     s = np.asarray(shares, dtype=np.float64)
-    owners = owner.tolist() if isinstance(owner, np.ndarray) else list(owner)
-    if len(owners) != len(s):
-        raise ValueError(f"{len(s)} shares but {len(owners)} owners: give one owner id per lab")
-    position = {name: i for i, name in enumerate(dict.fromkeys(owners))}
-    return np.bincount([position[name] for name in owners], s, len(position)).astype(np.float64)
+    return _sums(s, _numbered(owner, len(s)))
 
 
 def share_turnover(before: ArrayLike, after: ArrayLike) -> float:
@@ -201,10 +198,12 @@ def hhi_change_by_cause(
     leaving, arriving = _mask(exited, len(s)), _mask(entered, len(s))
     without_exits = _with_shares(s, leaving, np.minimum(s, t))
     with_entry = _with_shares(without_exits, arriving, t)
+    now = _numbered(owner_after, len(s))
     levels = [_hhi(pooled(s, owner_before))]
-    levels += [_hhi(pooled(shares, owner_after)) for shares in (s, without_exits, with_entry, t)]
-    steps = dict(zip(("mergers", "exits", "entry", "reallocation"), np.diff(levels).tolist(), strict=True))
-    return steps | {"total": levels[-1] - levels[0]}
+    levels += [_hhi(_sums(shares, now)) for shares in (s, without_exits, with_entry, t)]
+    steps = (level - last for last, level in pairwise(levels))
+    by_cause = dict(zip(("mergers", "exits", "entry", "reallocation"), steps, strict=True))
+    return by_cause | {"total": levels[-1] - levels[0]}
 
 
 def _hhi(shares: Floats) -> float:
@@ -216,16 +215,30 @@ def _checked(shares: ArrayLike) -> Floats:
     s = np.asarray(shares, dtype=np.float64)
     if s.ndim != 1:
         raise ValueError(f"shares must be one-dimensional, one per lab, not of shape {s.shape}")
-    if np.isnan(s).all():
+    values = s.tolist()
+    if all(map(math.isnan, values)):
         return s[:0]
-    if np.isnan(s).any():
+    if any(map(math.isnan, values)):
         raise ValueError("some shares are NaN: give absent labs the share 0")
-    if s.min() < 0.0:
+    if min(values) < 0.0:
         raise ValueError(f"share {int(s.argmin())} is negative ({s.min()})")
-    total = _sum(s)
+    total = math.fsum(values)
     if not abs(total - 1.0) <= _TOLERANCE:
         raise ValueError(f"shares sum to {total!r}, not 1: divide them by their sum (percentages by 100)")
     return s
+
+
+def _numbered(owner: Sequence[Hashable] | NDArray[np.generic], labs: int) -> NDArray[np.int64]:
+    """The owner of each lab as a number, in order of first appearance; ValueError unless there is one per lab."""
+    owners = owner.tolist() if isinstance(owner, np.ndarray) else list(owner)
+    if len(owners) != labs:
+        raise ValueError(f"{labs} shares but {len(owners)} owners: give one owner id per lab")
+    number = {name: i for i, name in enumerate(dict.fromkeys(owners))}
+    return np.array([number[name] for name in owners], np.int64)
+
+
+def _sums(shares: Floats, number: NDArray[np.int64]) -> Floats:
+    return np.asarray(np.bincount(number, shares), np.float64)
 
 
 def _mask(members: Members, length: int) -> NDArray[np.bool_]:

@@ -77,7 +77,7 @@ class Outlook:
             own_pull=own_pull,
             own_margin=own_margin,
             sales=_sales(market),
-            best_open=np.column_stack([_best_open_of_others(market, t) for t in range(len(TIERS))]),
+            best_open=_best_open_of_others(market),
             reach=reach,
             purses=_purses(market),
             credits=np.array([i.part_in_compute for i in market.investor.values()]),
@@ -157,12 +157,12 @@ class Outlook:
     def pull_of(self, lab: Lab, is_open: bool, gap: float, parameters: Parameters) -> float:
         """Attraction of a model of the lab this far behind the best, sold closed or as open weights."""
         brand, weight = lab.brand * parameters.switches.brand, parameters.strategy.quality_weight
-        reach = float(self.reach[int(is_open), REGIONS.index(lab.parameters.region)])
+        reach = self.reach.item(int(is_open), REGIONS.index(lab.parameters.region))
         return float(attraction(gap, brand, weight, reach))
 
     def won_from_open(self, lab: Lab, t: int, own: float, parameters: Parameters) -> float:
         """Gross profit, USD a year, of a closed model on what is now spent on running open weights of tier `t`."""
-        drawn = contest_share(own, self.rivals_of_tier[lab.position][t]) * float(self.running[t])
+        drawn = contest_share(own, self.rivals_of_tier[lab.position][t]) * self.running.item(t)
         return drawn * (1.0 - 1.0 / parameters.pricing.initial_markup)
 
     def earning(
@@ -177,11 +177,11 @@ class Outlook:
         t, own = TIERS.index(tier), self.pull_of(lab, licence != "closed", gap, parameters)
         if licence == "closed":
             share = contest_share(own, self.rivals[lab.position][t][CLOSED])
-            return max(share * max(0.0, float(self.margin[t, CLOSED])), self.won_from_open(lab, t, own, parameters))
+            return max(share * max(0.0, self.margin.item(t, CLOSED)), self.won_from_open(lab, t, own, parameters))
         share = contest_share(own, self.rivals[lab.position][t][OPEN])
         services = services_rate + parameters.hosting.host_revenue_share
-        sold = max(0.0, float(self.margin[t, OPEN]))
-        return share * (sold + parameters.switches.services * services * float(self.running[t]))
+        sold = max(0.0, self.margin.item(t, OPEN))
+        return share * (sold + parameters.switches.services * services * self.running.item(t))
 
 
 def _purses(market: Market) -> Floats:
@@ -202,7 +202,7 @@ def _reach(market: Market) -> Floats:
     Buyers' own rules (`sim.choice`): a ban leaves weights that others run, less distrust is left of those run in house.
     """
     p, region = market.parameters, market.population.enterprises.region
-    spend = np.bincount(region[market.usage.enterprise], market.usage.api_spend, len(REGIONS))
+    spend = np.bincount(region.take(market.usage.enterprise), market.usage.api_spend, len(REGIONS))
     whole = float(spend.sum())
     weight = spend / whole if whole > 0.0 else np.full(len(REGIONS), 1.0 / len(REGIONS))
     buyers, felt = [p.regions[name] for name in REGIONS], p.switches.origin and p.demand.origin_distrust > 0.0
@@ -214,10 +214,10 @@ def _reach(market: Market) -> Floats:
 def _in_house(market: Market) -> float:
     """Part (0-1) of open weights' tokens in production that run on buyers' own machines; 0 while there are none."""
     usage = market.usage
-    used = np.flatnonzero(market.catalogue.is_open[usage.model] & usage.production)
-    tokens = usage.tokens[used]
+    used = np.flatnonzero(market.catalogue.is_open.take(usage.model) & usage.production)
+    tokens = usage.tokens.take(used)
     whole = float(tokens.sum())
-    return float(tokens[self_run(usage.mode[used])].sum()) / whole if whole > 0.0 else 0.0
+    return float(tokens.compress(self_run(usage.mode.take(used))).sum()) / whole if whole > 0.0 else 0.0
 
 
 def _by_cell(market: Market, values: Floats) -> Floats:
@@ -230,9 +230,8 @@ def _by_cell(market: Market, values: Floats) -> Floats:
 def _pulls(market: Market, best: float, reach: Floats) -> Floats:
     """Attraction of what each lab has on sale by tier and openness; superseded models count no more."""
     c, weight = market.catalogue, market.parameters.strategy.quality_weight
-    home = np.array(market.home_regions)
     brand = np.array([lab.brand for lab in market.roster] + [0.0]) * market.parameters.switches.brand
-    within = reach[c.is_open.astype(np.int64), home[c.lab]]
+    within = reach[c.is_open.astype(np.int64), c.region]
     on_sale = np.array([not m.superseded for m in c.models]) & (c.is_open | (c.price > 0.0))
     return _by_cell(market, on_sale * attraction(best - c.capability, brand[c.lab], weight, within))
 
@@ -242,7 +241,7 @@ def _margins(market: Market) -> Floats:
     c, usage = market.catalogue, market.usage
     p = market.parameters
     cut = market.lab_column("cloud_share") * p.pricing.cloud_cut * p.switches.cloud_resale
-    kept = usage.first_party * (1.0 - cut[usage.lab] * (usage.mode == API))
+    kept = usage.first_party * (1.0 - cut.take(usage.lab) * (usage.mode == API))
     sold = np.bincount(usage.model, kept, len(c.models))
     tokens = np.bincount(usage.model, usage.own_tokens, len(c.models))
     return _by_cell(market, QUARTERS_PER_YEAR * (sold - tokens * c.serving))
@@ -262,16 +261,13 @@ def _running(market: Market) -> Floats:
     return QUARTERS_PER_YEAR * np.bincount(c.tier, paid, len(TIERS)).astype(np.float64)
 
 
-def _best_open_of_others(market: Market, tier: int) -> Floats:
-    """Capability (OOM) of the best open model of a tier by anybody else, by lab position; -inf where there is none."""
-    c, labs = market.catalogue, len(market.roster) + 1
-    at = c.is_open & (c.tier == tier)
-    best = np.full(labs, -np.inf)
-    np.maximum.at(best, c.lab[at], c.capability[at])
-    first = int(best.argmax())
-    others = np.full(labs, best[first])
-    others[first] = np.delete(best, first).max(initial=-np.inf)
-    return others
+def _best_open_of_others(market: Market) -> Floats:
+    """Capability (OOM) of the best open model by anybody else, by lab position and tier; -inf where there is none."""
+    c, opened = market.catalogue, np.flatnonzero(market.catalogue.is_open)
+    best = np.full((len(market.roster) + 1, len(TIERS)), -np.inf)
+    np.maximum.at(best.reshape(-1), (c.lab * len(TIERS) + c.tier).take(opened), c.capability.take(opened))
+    second, first = np.sort(best, axis=0)[-2:]
+    return np.asarray(np.where(best < first, first, second))
 
 
 def _growth(market: Market) -> float:

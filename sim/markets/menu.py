@@ -129,16 +129,16 @@ def _unit_cost(
     api, private, weights = sold
     h, s = parameters.hosting, parameters.switches
     cost = np.full((len(WORKLOADS), price.size, len(MODES)), np.nan)
-    cost[:, api, API] = price[api]
+    cost[:, :, API] = np.where(api, price, np.nan)
     if s.free_tier:
-        cost[PILOT, api & small, API] *= 1.0 - parameters.pricing.free_tier_share
+        cost[PILOT, :, API] *= np.where(small, 1.0 - parameters.pricing.free_tier_share, 1.0)
     if s.private_deployment:
-        cost[:, private, PRIVATE] = private_deployment_cost(price[private], price[private] * h.private_fee)
+        cost[:, :, PRIVATE] = np.where(private, private_deployment_cost(price, price * h.private_fee), np.nan)
     if s.hosting_fringe:
-        cost[:, weights, HOSTED] = hosted_cost(serving[weights], h.host_margin)
+        cost[:, :, HOSTED] = np.where(weights, hosted_cost(serving, h.host_margin), np.nan)
     if s.self_hosting:
-        cost[:, weights, SELF] = serving[weights] / h.utilisation
-        cost[:, weights & small, EDGE] = 0.0
+        cost[:, :, SELF] = np.where(weights, serving / h.utilisation, np.nan)
+        cost[:, :, EDGE] = np.where(weights & small, 0.0, np.nan)
     return cost
 
 

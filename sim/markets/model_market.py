@@ -201,13 +201,14 @@ def believed_demand(
     lab without customers.
     """
     d, pricing = parameters.demand, parameters.pricing
-    own = np.array([sold.get(m.id, np.zeros(len(WORKLOADS))) for m in products])
+    nothing = np.zeros(len(WORKLOADS))
+    own = np.array([sold.get(m.id, nothing) for m in products])
     elasticity = d.own_usage_elasticity if parameters.switches.usage_elasticity else 0.0
     return BelievedDemand(
         cost=np.array([m.serving for m in products]),
         shares=own / np.where(total > 0, total, 1.0),
         weights=total * seen.going_price ** (elasticity - 1.0),
-        owner=np.unique([m.position for m in products], return_inverse=True)[1],
+        owner=np.array([m.position for m in products]),
         form=LogPrice(d.price_sensitivity, seen.other_cost, elasticity),
         exposure=np.array([exposed.get(m.position, 1.0) for m in products]),
         minimum_elasticity=pricing.minimum_elasticity,

@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from operator import itemgetter
+from operator import attrgetter, itemgetter
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -439,12 +439,16 @@ def counted_as(events: pd.DataFrame) -> pd.Series[Any]:
 
 def numbers_text(numbers: Mapping[str, float]) -> str:
     """The numbers a decision saw as a JSON object, six digits each; what is not finite is null."""
-    digits = {name: repr(float(f"{value:.6g}")) if math.isfinite(value) else "null" for name, value in numbers.items()}
-    return "{" + ", ".join([f'"{name}": {text}' for name, text in digits.items()]) + "}"  # names need no escape
+    pairs = [
+        f'"{name}": {float(f"{value:.6g}")!r}' if math.isfinite(value) else f'"{name}": null'  # names need no escape
+        for name, value in numbers.items()
+    ]
+    return "{" + ", ".join(pairs) + "}"
 
 
 _NAMES: dict[str, tuple[str, ...]] = {table: tuple(c.name for c in columns) for table, columns in COLUMNS.items()}
 _PICK = {table: itemgetter(*names) for table, names in _NAMES.items()}
+_FIELDS = attrgetter(*_NAMES["events"])
 
 
 def _row(table: str, row: Mapping[str, Any]) -> tuple[Any, ...]:
@@ -537,7 +541,7 @@ class Records:
 
     def event(self, event: Event) -> None:
         """Record an event, in the order in which events happen."""
-        self._rows["events"].append(tuple(getattr(event, name) for name in _NAMES["events"]))
+        self._rows["events"].append(_FIELDS(event))
 
     def share_block(self, block: NDArray[np.float64]) -> None:
         """Record the quarter's shares, 0-1, shape (population, lens, key); NaN where nothing is counted.

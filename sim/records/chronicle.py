@@ -66,16 +66,15 @@ class Posts:
     @classmethod
     def of(cls, usage: Usage, catalogue: Catalogue, slots: int, none: int) -> tuple[Posts, NDArray[np.int32]]:
         """The posts of a quarter by slot, and by entry of the usage; `none` is twice the number of labs."""
-        first = ((model_ids(catalogue) + 1) * len(MODES) * STAGES).astype(np.int32)
-        party = np.full((catalogue.row_of.size + 1) * len(MODES) * STAGES, none, np.int32)
-        whose = catalogue.lab * 2 + catalogue.is_open
-        for mode in range(len(MODES)):
-            party[first + (mode * STAGES + 1)] = whose
+        number = model_ids(catalogue) + 1
+        party = np.full((catalogue.row_of.size + 1, len(MODES), STAGES), none, np.int32)
+        party[number, :, -1] = (catalogue.lab * 2 + catalogue.is_open)[:, None]
+        first = (number * len(MODES) * STAGES).astype(np.int32)
         within = usage.mode * np.int8(STAGES) + usage.production
         at_entry = first.take(usage.model) + within
         of_slot = np.zeros(slots, np.int32)
         of_slot[usage.row] = at_entry
-        return cls(of_slot, party, none), at_entry
+        return cls(of_slot, party.ravel(), none), at_entry
 
 
 class News(NamedTuple):
@@ -233,5 +232,5 @@ def switches_of(
     workloads[:, none] += np.bincount(old.party[old.of_slot[left]], weight[left], none + 1)
     workloads[none, none] = 0.0  # pilots
     spend[:, none] = 0.0
-    before, after = np.nonzero(workloads)
-    return Switches(before, after, workloads[before, after], sold[before, after], spend[before, after])
+    there = np.flatnonzero(workloads)
+    return Switches(*np.divmod(there, none + 1), workloads.take(there), sold.take(there), spend.take(there))

@@ -109,8 +109,8 @@ def share_block(usage: Usage, catalogue: Catalogue, population: Population, stic
     """
     of_model = model_keys(catalogue, stick)
     flows = flow_totals(usage, pulls, stick, of_model)
-    developer = flows["tokens"][list(POPULATIONS).index("developer")]
-    flows["developer_tokens"] = np.broadcast_to(developer, (len(POPULATIONS), len(stick.keys)))
+    developer = list(POPULATIONS).index("developer")
+    flows["developer_tokens"] = flows["tokens"][[developer] * len(POPULATIONS)]
     flows["adopters"], flows["primary_vendor"] = _reach(usage, population.enterprises.weight, stick, of_model)
     return _normalised(np.stack([flows[lens] for lens in LENSES], axis=1), usage, stick)
 
@@ -175,33 +175,30 @@ def _within(usage: Usage, keys: ShareKeys, of_model: dict[str, Ints]) -> dict[st
 
 def _reach(usage: Usage, weight: Floats, stick: Yardstick, of_model: dict[str, Ints]) -> tuple[Floats, Floats]:
     """Weighted counts (population, key) of enterprises that use a key, and of those for whom it is the first."""
-    used, first = np.zeros((2, len(stick.counted), len(stick.keys)))
     enterprise, buyer = usage.buyers, np.cumsum(usage.begins) - 1
     weight, stratum = weight.take(enterprise), stick.stratum.take(enterprise)
     strata = stick.counted.shape[1]
-
-    def counted(of: Ints, key: Ints, width: int) -> Floats:
-        """Weighted counts (population, key) of buyers `of`, each with a key out of `width`."""
-        by_stratum = np.bincount(stratum.take(of) * width + key, weight.take(of), strata * width)
-        counts = stick.counted[:, :, None] * by_stratum.reshape(strata, width)
-        return np.asarray(counts.sum(axis=1))  # not a matrix product, whose last bit follows the number of labs
-
+    used, first = tables = np.zeros((2, strata, len(stick.keys)))
+    away = stratum - np.arange(enterprise.size)  # rows from a buyer's in a table of buyers to its stratum's
     within = _within(usage, stick.keys, of_model)
-    everybody = np.arange(enterprise.size)
     for part, key in within.values():
         width = part.size
         cell = buyer * width + key
         uses = np.zeros(enterprise.size * width, bool)
         uses[cell] = True
-        used[:, part] = counted(*np.divmod(np.flatnonzero(uses), width), width)
+        pair = np.flatnonzero(uses)
+        of = pair // width
+        users = np.bincount(pair + (away * width).take(of), weight.take(of), strata * width)
+        used[:, part] = users.reshape(strata, width)
         spending = np.bincount(cell, usage.spend, uses.size).reshape(-1, width)
-        first[:, part] = counted(everybody, spending.argmax(axis=1), width)
+        customers = np.bincount(stratum * width + spending.argmax(axis=1), weight, strata * width)
+        first[:, part] = customers.reshape(strata, width)
     if "owner" not in within:
-        for table in (used, first):
-            table[:, of_model["owner"]] = table[:, of_model["lab"]]
+        tables[:, :, of_model["owner"]] = tables[:, :, of_model["lab"]]
+    counts = (stick.counted[:, :, None] * tables[:, None]).sum(axis=2)  # in order of strata, whatever labs there are
     buyers = np.asarray(np.bincount(stratum, weight, strata), np.float64)
-    used[:, stick.segment] = first[:, stick.segment] = stick.by_segment(buyers)  # an enterprise is of one segment
-    return used, first
+    counts[:, :, stick.segment] = stick.by_segment(buyers)  # an enterprise is of one segment
+    return counts[0], counts[1]
 
 
 def _normalised(block: Floats, usage: Usage, stick: Yardstick) -> Floats:

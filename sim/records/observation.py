@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from sim.agents.lab import ACTIVE, EXITED, Lab
-from sim.markets.menu import API, EDGE, HOSTED, PRIVATE, SELF
+from sim.markets.menu import API, HOSTED, PRIVATE, self_run
 from sim.measures import concentration_ratio, effective_number, entropy, hhi, hhi_change_by_cause
 from sim.parameters import COMMUNITY, REGIONS, WORKLOADS
 from sim.population import EMPTY, NO_MODEL, PILOT_TYPE
@@ -142,13 +142,11 @@ def _open_by_work(market: Market, opened: Rows) -> dict[str, float]:
 
 def _by_region(market: Market) -> dict[str, Any]:
     """Labs at work and the best they serve, by home region; nan where there is none."""
-    row: dict[str, Any] = {}
-    active = market.active_labs
-    for region in REGIONS:
-        at_home = [lab for lab in active if lab.parameters.region == region]
-        best = max((lab.best_capability for lab in at_home), default=float("nan"))
-        row |= {f"active_labs_{region}": len(at_home), f"best_{region}_oom": best}
-    return row
+    served: dict[str, list[float]] = {region: [] for region in REGIONS}
+    for lab in market.active_labs:
+        served[lab.parameters.region].append(lab.best_capability)
+    at_work = {f"active_labs_{region}": len(best) for region, best in served.items()}
+    return at_work | {f"best_{region}_oom": max(best, default=float("nan")) for region, best in served.items()}
 
 
 def _open_part_of_revenue(market: Market, opened: Rows) -> float:
@@ -185,8 +183,7 @@ def _spending(market: Market) -> dict[str, Any]:
 
 def _buyers(market: Market) -> dict[str, Any]:
     usage, w = market.usage, market.population.workloads
-    deployed = usage.working
-    own = (usage.mode == SELF) | (usage.mode == EDGE)
+    deployed, own = usage.working, self_run(usage.mode)
     using = np.zeros(market.population.enterprises.count, bool)
     using[usage.buyers] = True
     members = dict(zip(POPULATIONS, market.yardstick.members, strict=True))
@@ -197,8 +194,8 @@ def _buyers(market: Market) -> dict[str, Any]:
         "adoption_us_firms": _share(members["us_firms"], using),
         "deployments": total,
         "pilots": float(usage.weight.sum()) - total,
-        "unserved_workloads": float(w.weight[(w.stage != EMPTY) & (w.model == NO_MODEL)].sum()),
-        "self_hosted_share": float(deployed[own].sum()) / total if total > 0 else float("nan"),
+        "unserved_workloads": float(w.weight.compress((w.stage != EMPTY) & (w.model == NO_MODEL)).sum()),
+        "self_hosted_share": float(deployed.compress(own).sum()) / total if total > 0 else float("nan"),
         "share_of_large_enterprises_with_5_or_more_models": _share(large * using, _many_models(market, large > 0.0)),
     }
 
@@ -299,7 +296,7 @@ def _lab_row(market: Market, lab: Lab, capability: dict[int, float]) -> dict[str
         "capacity_usd_per_year": lab.plan.capacity if active else 0.0,
         "record_run_usd": lab.record_run,
         "knowledge_oom": lab.knowledge if lab.last_release else None,
-        "capability_oom": max((capability[m.id] for m in lab.models), default=None),
+        "capability_oom": max([capability[m.id] for m in lab.models], default=None),
         "flagship_oom": capability[flagship.id] if flagship else None,
         "small_oom": capability[small.id] if small else None,
         "flagship_price": flagship.price if flagship and flagship.api else None,
