@@ -28,7 +28,8 @@ from numpy.typing import NDArray
 
 REST_OF_WORLD = "rest_of_world"
 GATE = 1e-12  # an identity's residual over (largest stock + the quarter's gross flow)
-_MOST_CELLS = 1 << 20  # payer group x payee group cells up to which a past quarter's batch is summed by group
+MANY = 1000  # rows from which a batch is summed by group before it joins the others
+_MOST_CELLS = 1 << 20  # payer group x payee group cells up to which a batch is summed by group
 
 Account = int | str
 Accounts = Account | NDArray[np.integer]
@@ -191,12 +192,21 @@ class Books:
     closing: Stocks | None = None
     compacted: bool = False
     kept: tuple[list[Batch], Rolled] | None = None
+    short: tuple[list[Batch], list[Batch]] | None = None
 
     def rolled(self, size: int) -> Rolled:
         """The opening stocks rolled forward for `size` accounts; computed anew only when the batches have changed."""
         if self.kept is None or not _same(self.kept[0], self.batches) or len(self.kept[1].inflow) != size:
             self.kept = list(self.batches), _rolled_forward(self, size)
         return self.kept[1]
+
+    def shortened(self, groups: _Groups) -> list[Batch]:
+        """Payments and promises, long batches summed by group; computed anew only when the batches have changed."""
+        if self.short is None or not _same(self.short[0], self.batches):
+            moved = (batch for batch in self.batches if batch.ledger not in (Ledger.BILLED, Ledger.SETTLED))
+            short = [_by_group(batch, groups) if batch.amount.size >= MANY else batch for batch in moved]
+            self.short = list(self.batches), short
+        return self.short[1]
 
     def of(self, ledger: Ledger, purpose: int | None = None) -> list[Batch]:
         """The batches of a ledger, of one purpose if given."""
@@ -486,9 +496,9 @@ class Journal:
         return books
 
     def batches(self) -> Sequence[Batch]:
-        """The batches of the quarter that runs."""
+        """The payments and promises of the quarter that runs, long batches summed by group of accounts."""
         self._flush()
-        return self._current("batches").batches
+        return self._current("batches").shortened(self._groups())
 
     def flows(self, quarter: int | None = None) -> pd.DataFrame:
         """Every row (of one quarter): quarter, ledger, purpose, payer, payee, amount_usd, zeros left out.
@@ -680,16 +690,16 @@ class Journal:
 
     def _retire(self, books: Books) -> None:
         """Close a quarter: keep its detail and its closing stocks, or payments and promises summed by group only."""
-        books.kept = books.closing = None
+        books.closing = None
         if self.detail:
             live = self._live()
             books.closing = live._replace(cash=live.cash.copy())
-            return
-        groups = self._groups()
-        kept = (batch for batch in books.batches if batch.ledger not in (Ledger.BILLED, Ledger.SETTLED))
-        books.batches = [_by_group(batch, groups) for batch in kept]
-        books.opening = Stocks(np.zeros(0), {}, {}, {}, {})
-        books.compacted = True
+        else:
+            groups = self._groups()
+            books.batches = [_by_group(batch, groups) for batch in books.shortened(groups)]
+            books.opening = Stocks(np.zeros(0), {}, {}, {}, {})
+            books.compacted = True
+        books.kept = books.short = None
 
     def _groups(self) -> _Groups:
         """Every single account and every population as a group."""

@@ -22,7 +22,8 @@ def hold_round(
         credit = amount * in_compute[name]
         investor.call(max(0.0, amount - credit - investor.cash))
         journal.pay("equity", investor.account, lab.account, amount - credit)
-        journal.grant_credit(investor.account, lab.account, credit)
+        if investor.has_compute:
+            journal.grant_credit(investor.account, lab.account, credit)
         investor.note(lab, amount, credit)
     raised = sum(money.values())
     lab.valuation = market.register.issue(lab.id, pre_money, money)

@@ -18,7 +18,6 @@ Ints = NDArray[np.int64]
 Columns = dict[str, NDArray[np.float64] | Words]
 
 BUYERS = "enterprises"  # all enterprises are one party
-MANY = 1000  # rows from which a batch is summed before it joins the others
 GRANTED, USED = CODE["compute_credit_grant"], CODE["compute_credit_used"]
 MEANS = ("cash", "credit")
 _NAMES = tuple(purpose.name for purpose in PURPOSES)
@@ -55,10 +54,7 @@ def flows_of(batches: Iterable[Batch], parties: int) -> Flows:
 
     Accounts from id `parties` - 1 on are those of the enterprises: one party.
     """
-    wanted = (
-        b for b in batches if b.ledger == Ledger.CASH or b.ledger == Ledger.CREDIT and b.purpose in (GRANTED, USED)
-    )
-    kept = [_shortened(b, parties - 1) if b.amount.size >= MANY else b for b in wanted]
+    kept = [b for b in batches if b.ledger == Ledger.CASH or b.ledger == Ledger.CREDIT and b.purpose in (GRANTED, USED)]
     if not kept:
         nobody = np.zeros(0, np.int64)
         return Flows(nobody, nobody, nobody, np.zeros(0))
@@ -71,29 +67,6 @@ def flows_of(batches: Iterable[Batch], parties: int) -> Flows:
     key, sums = key[sums > 0.0], sums[sums > 0.0]
     pair = key % parties**2
     return Flows(key // parties**2, pair // parties, pair % parties, sums)
-
-
-def _shortened(batch: Batch, buyers: int) -> Batch:
-    """A long batch from or to the enterprises, summed over them; any other as it is."""
-    payer, payee, usd = batch.payer, batch.payee, batch.amount
-    all_of_them = np.full(1, buyers, np.int32)
-    if payer.min() >= buyers:
-        payee, usd = _by_partner(payee, usd, buyers)
-        payer = all_of_them.repeat(usd.size)
-    elif payee.min() >= buyers:
-        payer, usd = _by_partner(payer, usd, buyers)
-        payee = all_of_them.repeat(usd.size)
-    return batch._replace(payer=payer, payee=payee, amount=usd)
-
-
-def _by_partner(partner: NDArray[np.int32], usd: Floats, buyers: int) -> tuple[NDArray[np.int32], Floats]:
-    """Sums by the one side of a batch whose other side are the buyers."""
-    if partner.min() == (last := partner.max()):
-        return partner[:1], usd.sum(keepdims=True)
-    known = partner if last < buyers else np.minimum(partner, buyers)
-    sums = np.asarray(np.bincount(known, usd, buyers + 1), np.float64)
-    found = np.flatnonzero(sums)
-    return found.astype(np.int32), sums[found]
 
 
 @dataclass

@@ -12,14 +12,14 @@ import pytest
 
 from sim.downloads import pulls_of
 from sim.economics.community import derivative_stock
-from sim.journal import PURPOSES, Journal
+from sim.journal import MANY, PURPOSES, Journal
 from sim.market import Market
 from sim.markets.menu import EDGE, HOSTED, PILOT, SELF
 from sim.parameters import Parameters
 from sim.quarters import DT
 from sim.records import LENSES, POPULATIONS, Records
 from sim.records.chronicle import Posts, switches_of
-from sim.records.flows import MANY, flows_of
+from sim.records.flows import flows_of
 from sim.records.observation import COST_COLUMNS, REVENUE_COLUMNS
 from sim.scenario import Scenario
 from tests.market.worlds import altered, differences, off, put, run_of, steps
@@ -371,7 +371,7 @@ def test_the_enterprises_are_one_party_however_many(buyers: int) -> None:
     journal.settle("serving", "lab:a", "cloud", 0.25)
     journal.pay("supplier_sweep", "cloud", "rest_of_world", 0.0)
     names = ("world", "cloud", "a", "b", "firms")
-    flows = flows_of(journal.books(0).batches, 5)
+    flows = flows_of(journal.batches(), 5)
     rows = {
         (PURPOSES[purpose].name, names[payer], names[payee]): usd
         for purpose, payer, payee, usd in zip(*(column.tolist() for column in flows), strict=True)
@@ -390,7 +390,7 @@ def test_no_postings_no_flows() -> None:
     """Kills: a quarter without money that breaks."""
     journal = Journal(["rest_of_world"])
     journal.begin(0)
-    assert flows_of(journal.books(0).batches, 2).usd.size == 0
+    assert flows_of(journal.batches(), 2).usd.size == 0
 
 
 def tied(scenario: Scenario, lab: str, holders: dict[str, dict[str, float]], paid: float) -> dict[str, float]:
