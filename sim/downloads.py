@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import NamedTuple
 
 import numpy as np
@@ -63,4 +64,4 @@ def _interest(catalogue: Catalogue, quarter: int, half_life: float) -> Floats:
 
 
 def _sums(cell: Ints, amount: Floats, shape: tuple[int, ...]) -> Floats:
-    return np.asarray(np.bincount(cell, amount, int(np.prod(shape))), np.float64).reshape(shape)
+    return np.asarray(np.bincount(cell, amount, prod(shape)), np.float64).reshape(shape)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import chain
 from operator import attrgetter
 
 import mesa
@@ -232,18 +233,18 @@ class Market(mesa.Model):
         self.trends.advance(self.parameters, self.commons.pace)
         growth = np.array([self.parameters.workloads[name].threshold_growth for name in WORKLOADS])
         self.theta = self.theta + growth * DT
-        for model in self._served():
-            model.serving /= self.trends.serving_step
-            self._follow_compute_cost(model)
-            if not self.parameters.switches.pricing:
-                model.price /= self.trends.serving_step  # the mark-up is kept
+        self._move_serving_costs()
 
-    def _follow_compute_cost(self, model: ReleasedModel) -> None:
-        """A model's developer serves it at today's cost of compute in its region (export controls)."""
-        if model.lab in self.lab:
-            now = self.parameters.regions[self.lab[model.lab].parameters.region].compute_cost
-            model.serving *= now / model.compute_cost
+    def _move_serving_costs(self) -> None:
+        """Serving gets cheaper, at the day's cost of compute where a model's developer is at home (export controls)."""
+        regions, step = self.parameters.regions, self.trends.serving_step
+        dearer = {lab.id: regions[lab.parameters.region].compute_cost for lab in self.roster}
+        for model in self._served():
+            now = dearer.get(model.lab, model.compute_cost)
+            model.serving = model.serving / step * (now / model.compute_cost)
             model.compute_cost = now
+            if not self.parameters.switches.pricing:
+                model.price /= step  # the mark-up is kept
 
     def _note_licence(self, change: Change) -> None:
         """A dated change of licence is an event of its lab."""
@@ -536,9 +537,9 @@ class Market(mesa.Model):
         )
 
     def _use(self, seen: Conditions) -> Usage:
-        rates = np.array([lab.services_rate_as(lab.strategy) for lab in self.roster] + [0.0])
-        rates *= np.array([lab.status == ACTIVE for lab in self.roster] + [False]) * self.parameters.switches.services
-        return usage_of(self.population, self.catalogue, seen, rates)
+        rates = [lab.services_rate_as(lab.strategy) if lab.active else 0.0 for lab in self.roster]
+        sold = np.array([*rates, 0.0]) * self.parameters.switches.services
+        return usage_of(self.population, self.catalogue, seen, sold)
 
     # ---- 5 invoices
 
@@ -684,7 +685,7 @@ class Market(mesa.Model):
     @property
     def active_labs(self) -> list[Lab]:
         """Labs that serve a model, in order of id."""
-        return [lab for lab in self.roster if lab.active]
+        return [lab for lab in self.roster if lab.models]
 
     @property
     def labs(self) -> mesa.agent.AgentSet:
@@ -709,11 +710,11 @@ class Market(mesa.Model):
 
     def lab_column(self, name: str) -> Floats:
         """A number of every lab's parameters by position; 0 for the community."""
-        return np.array([float(getattr(lab.parameters, name)) for lab in self.roster] + [0.0])
+        return np.array([*map(attrgetter(f"parameters.{name}"), self.roster), 0.0])
 
     def _served(self) -> list[ReleasedModel]:
         """Every model that somebody serves, in order of release."""
-        return sorted([*self.community_models, *(m for lab in self.roster for m in lab.models)], key=attrgetter("id"))
+        return sorted([*self.community_models, *chain(*[lab.models for lab in self.roster])], key=attrgetter("id"))
 
     def _new_id(self) -> int:
         self.next_model += 1

@@ -49,11 +49,10 @@ class ReleasedModel:
     speciality: WorkloadType | None = None
     superseded: bool = False
     built_on: str = ""  # the lab whose open weights its training began from
+    is_open: bool = field(init=False)  # weights downloadable, user thresholds included
 
-    @property
-    def is_open(self) -> bool:
-        """Weights downloadable, user thresholds included."""
-        return self.licence != "closed"
+    def __post_init__(self) -> None:
+        self.is_open = self.licence != "closed"
 
 
 @dataclass(slots=True)
@@ -170,17 +169,19 @@ class Lab(Actor):
 
     def fortune(self, purpose: str) -> float:
         """The lab's uniform draw (0-1) of this quarter for a purpose; one stream holds those of all quarters."""
-        if purpose not in self._fortunes:
-            quarters, stream = self.model.length, f"lab/{self.id}/{purpose}"
-            self._fortunes[purpose] = self.model.streams.block(stream, 0, quarters, np.float64).tolist()
-        return self._fortunes[purpose][self.model.quarter - self.model.first_quarter]
+        market, draws = self.model, self._fortunes.get(purpose)
+        if draws is None:
+            stream = f"lab/{self.id}/{purpose}"
+            draws = self._fortunes[purpose] = market.streams.block(stream, 0, market.length, np.float64).tolist()
+        return draws[market.quarter - market.first_quarter]
 
     def shock(self, purpose: str) -> float:
         """The lab's standard normal draw of this quarter for a purpose, likewise."""
-        if purpose not in self._shocks:
-            quarters, stream = self.model.length, f"lab/{self.id}/{purpose}"
-            self._shocks[purpose] = self.model.streams.normal(stream, 0, quarters).tolist()
-        return self._shocks[purpose][self.model.quarter - self.model.first_quarter]
+        market, draws = self.model, self._shocks.get(purpose)
+        if draws is None:
+            draws = market.streams.normal(f"lab/{self.id}/{purpose}", 0, market.length).tolist()
+            self._shocks[purpose] = draws
+        return draws[market.quarter - market.first_quarter]
 
     # ---- who it is
 
@@ -198,8 +199,8 @@ class Lab(Actor):
 
     @property
     def active(self) -> bool:
-        """Served a model this quarter and has not exited."""
-        return self.status == ACTIVE and bool(self.models)
+        """Serves a model: it has entered and has not exited."""
+        return bool(self.models)
 
     def flagship(self) -> ReleasedModel | None:
         """The newest flagship it serves."""
@@ -221,7 +222,7 @@ class Lab(Actor):
         """Capability on release of the best model it serves."""
         return max([m.base_capability for m in self.models])
 
-    @property
+    @cached_property
     def backed(self) -> bool:
         """A parent or a state pays its burn."""
         return self.parameters.ownership != "independent"

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,8 +24,7 @@ Floats = NDArray[np.float64]
 LARGEST_CORRECTION = 3.0  # nobody takes one good year for more than a threefold of the expected
 
 
-@dataclass(frozen=True)
-class Position:
+class Position(NamedTuple):
     """A strategy as a lab sees it: the run it aims at (USD a year), R&D it would cost, what it earns, in USD a year,
     and what it is worth all told; -inf when out of reach."""
 
@@ -53,16 +51,15 @@ def target_run(market: Market, lab: Lab, strategy: Strategy) -> float:
     return share * (market.trends.training_cost if strategy == "frontier" else market.outlook.race)
 
 
-@dataclass(frozen=True)
-class Today:
+class Today(NamedTuple):
     """What a lab knows of itself whatever it will be: its gap to the best (OOM), its experience and the part of gross
-    profit it keeps (fractions); in USD a year the R&D it can pay and, of models as good as today's, the profit on seats
-    and what they bring its owner's other business as the best."""
+    profit it keeps (fractions); in USD a year the largest run within its means and, of models as good as today's, the
+    profit on seats and what they bring its owner's other business as the best."""
 
     gap: float
     known: float
     kept: float
-    means: float
+    largest_run: float
     seats: float
     own_use: float
 
@@ -74,10 +71,16 @@ class Today:
             gap=market.outlook.gap(lab),
             known=experience(market, lab),
             kept=lab.kept_of_sales(),
-            means=lab.affordable_budget(),
+            largest_run=min(lab.affordable_budget() / lab.budget_per_run(), built_within_a_year(market, lab)),
             seats=seat_profit(market, lab),
             own_use=lab.own_use + free,
         )
+
+
+def built_within_a_year(market: Market, lab: Lab) -> float:
+    """Run, USD a year, that grows out of the largest one, or its own, by no more than a ratchet each quarter."""
+    ratchet = market.parameters.costs.budget_ratchet**QUARTERS_PER_YEAR
+    return max(market.outlook.leading_run, lab.plan.capacity) * ratchet
 
 
 def positions(market: Market, lab: Lab) -> list[Position]:
@@ -91,11 +94,7 @@ def position(market: Market, lab: Lab, strategy: Strategy, today: Today) -> Posi
     p, s, outlook = market.parameters, market.parameters.strategy, market.outlook
     per_run = lab.budget_per_run()
     wanted = max(target_run(market, lab, strategy), p.costs.minimum_run)
-    run = min(
-        wanted,
-        today.means / per_run,
-        max(outlook.leading_run, lab.plan.capacity) * p.costs.budget_ratchet**QUARTERS_PER_YEAR,
-    )
+    run = min(wanted, today.largest_run)
     needed = min(wanted, outlook.race) if strategy == "frontier" else wanted
     if run < s.within_reach * needed or run <= 0.0:
         return Position(strategy, run, run * per_run, 0.0, 0.0, -math.inf)
@@ -179,8 +178,7 @@ def planning_due(market: Market, lab: Lab) -> bool:
     return market.quarter > lab.entry and (market.quarter - lab.entry) % interval == 0
 
 
-@dataclass(frozen=True)
-class Choice:
+class Choice(NamedTuple):
     """What a lab chose in its planning round: the positions it compared, what another one than its own must be worth
     more before it changes (USD a year), and the chance (0-1) of what it chose."""
 
