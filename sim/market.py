@@ -32,7 +32,7 @@ from sim.markets.incidents import have_incidents
 from sim.markets.menu import Catalogue, Menu, catalogue_of, menu_of
 from sim.markets.model_market import Usage, believed_demand, exposures, new_prices, submarkets, usage_of
 from sim.outlook import Outlook
-from sim.parameters import COMMUNITY, REGIONS, WORKLOADS, Licence, Parameters, Tier
+from sim.parameters import COMMUNITY, MODES, REGIONS, WORKLOADS, Licence, Parameters, Tier
 from sim.population import NO_MODEL, Population, vendor_tastes
 from sim.quarters import DT, QUARTERS_PER_YEAR, quarter_label, quarter_number
 from sim.records import Event, Records, numbers_text, observation, share_keys
@@ -471,11 +471,9 @@ class Market(mesa.Model):
         scale[self.graduates] = self.parameters.demand.graduation_switching_ratio
         draws = self.streams.even("workloads/choice", self.quarter, w.count)
         offer = self.decide(due, seen, scale.take(due), draws.take(due))
-        ids = np.array([m.id for m in self.catalogue.models])
-        taken = np.flatnonzero(offer != NO_MODEL)
-        model, lab, mode = (np.full(due.size, NO_MODEL, np.int64) for _ in range(3))
-        model[taken] = ids[self.menu.model[offer[taken]]]
-        lab[taken], mode[taken] = self.menu.lab[offer[taken]], self.menu.mode[offer[taken]]
+        ids = np.array([m.id for m in self.catalogue.models], np.int64)
+        columns = ids.take(self.menu.model), self.menu.lab, self.menu.mode
+        model, lab, mode = (np.append(x, NO_MODEL).take(offer) for x in columns)  # the last serves who takes none, -1
         population.assign(due, model, lab, mode, self.quarter)
         if self.parameters.switches.upgrades:
             self._upgrade(due, seen, ids, draws)
@@ -499,7 +497,8 @@ class Market(mesa.Model):
         w, c = self.population.workloads, self.catalogue
         rows = np.flatnonzero(w.running)
         model = c.row_of.take(w.model.take(rows))
-        gone = rows.compress((model < 0) | np.isnan(c.cost_of(0, model, w.mode.take(rows))))
+        unsold = np.append(np.isnan(c.unit_cost[0]), [True] * len(MODES))  # the last serve models that are gone, -1
+        gone = rows.compress(unsold.take(model * len(MODES) + w.mode.take(rows)))
         w.model[gone] = NO_MODEL
         has_gone = np.array([lab.status == EXITED for lab in self.roster] + [False])  # the last serves "no lab", -1
         w.lab[gone[has_gone[w.lab[gone]]]] = -1
@@ -575,7 +574,7 @@ class Market(mesa.Model):
         wait = w.due.take(usage.row) - self.quarter - 1  # as labs will see it when they post prices next
         self.exposed = exposures(usage, wait, self.parameters.pricing.horizon)
         weight = usage.working
-        cell = w.segment.take(usage.row) * np.int64(labs) + usage.lab
+        cell = w.segment.take(usage.row).astype(np.int64) * labs + usage.lab
         counts = np.bincount(cell, weight, segments * labs).reshape(segments, labs)
         used = float(weight.sum())
         self.open_use = float((weight * self.catalogue.is_open.take(usage.model)).sum()) / used if used > 0.0 else 0.0

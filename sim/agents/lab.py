@@ -297,14 +297,10 @@ class Lab(Actor):
 
     def growth(self, usual: float) -> float:
         """Growth of revenue over a year, as a fraction; the usual one before it has sold for a year."""
-        known = (
-            self.revenues[self.entry - self.model.first_quarter :]
-            if self.entry > self.model.first_quarter
-            else self.revenues
-        )
-        if len(known) <= QUARTERS_PER_YEAR or known[-1 - QUARTERS_PER_YEAR] <= 0.0:
+        known = len(self.revenues) - max(0, self.entry - self.model.first_quarter)  # quarters since its entry
+        if known <= QUARTERS_PER_YEAR or self.revenues[-1 - QUARTERS_PER_YEAR] <= 0.0:
             return usual
-        return min(known[-1] / known[-1 - QUARTERS_PER_YEAR] - 1.0, FASTEST_GROWTH)
+        return min(self.revenues[-1] / self.revenues[-1 - QUARTERS_PER_YEAR] - 1.0, FASTEST_GROWTH)
 
     @property
     def creed(self) -> float:
