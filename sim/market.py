@@ -272,9 +272,10 @@ class Market(mesa.Model):
             return
         working = self.active_labs
         for lab in working:
-            reconsider(self, lab)
+            means = lab.affordable_budget()
+            reconsider(self, lab, means)
             lab.target_run = target_run(self, lab, lab.strategy)
-            lab.make_plan()
+            lab.make_plan(means)
             lab.train()
         self._share_knowledge(working)
 
@@ -544,22 +545,22 @@ class Market(mesa.Model):
 
     def settle_invoices(self) -> None:
         """Buyers pay for what they used, consumers for their seats, labs for what they need."""
+        p, working = self.parameters, self.active_labs
         for lab in self.roster:
             lab.accounts = Accounts()
         invoices.settle_usage(self, self.usage)
         invoices.settle_seats(self)
-        for lab in self.active_labs:
+        for lab in working:
             invoices.settle_lab(self, lab)
         for lab in self.roster:
             lab.revenues.append(lab.accounts.total_revenue)
         self.industry_revenue.append(sum(lab.revenues[-1] for lab in self.roster))
         self._observe()
-        move_brands(self.active_labs, self.parameters.brand)
-        fade_brands([lab for lab in self.roster if lab.status == EXITED], self.parameters.brand)
+        move_brands(working, p.brand)
+        fade_brands([lab for lab in self.roster if lab.status == EXITED], p.brand)
         have_incidents(self)
-        build_applications(self.active_labs, self.parameters.applications, self.trends.wage)
-        offers = invoices.free_offers(self)
-        move_seats(self.active_labs, self.parameters.seats, self.parameters.switches.brand, offers)
+        build_applications(working, p.applications, self.trends.wage)
+        move_seats(working, p.seats, p.switches.brand, invoices.free_offers(self))
 
     def _observe(self) -> None:
         """What everybody can see of the market: spending, going prices, shares by segment, where labs stand."""

@@ -351,26 +351,25 @@ class Lab(Actor):
 
     def affordable_budget(self) -> float:
         """R&D, USD a year, that cash, income, its backer and the next round can carry over the planning horizon."""
-        costs = self.model.parameters.costs
-        a = self.accounts
+        market, a = self.model, self.accounts
         upkeep = a.total_cost - a.cost.get("training", 0.0) - a.cost.get("staff", 0.0)
         income = (a.total_revenue - upkeep) / DT
-        cash = float(self.model.journal.cash[self.account]) + self.model.journal.credit(self.account)
-        outside = self.model.transfer_cap(self) + self.model.outlook.next_round(self, self.model.parameters)
-        return max(0.0, cash / costs.planning_years + income + outside)
+        cash = float(market.journal.cash[self.account]) + market.journal.credit(self.account)
+        outside = market.transfer_cap(self) if self.backed else market.outlook.next_round(self, market.parameters)
+        return max(0.0, cash / market.parameters.costs.planning_years + income + outside)
 
     def budget_per_run(self) -> float:
         """R&D budget, USD a year, that carries one USD a year of final runs: its compute, energy and staff."""
         costs = self.model.parameters.costs
         return costs.research_compute_multiple / (1.0 - costs.staff_share - costs.energy_share)
 
-    def make_plan(self) -> None:
-        """Move the budget towards the wanted fraction of X*, by no more than a ratchet, within what it can pay."""
+    def make_plan(self, means: float) -> None:
+        """Move the budget (USD a year) towards the wanted fraction of X*, by at most a ratchet, within its means."""
         costs = self.model.parameters.costs
         per_run = self.budget_per_run()
         wanted = max(self.target_run, costs.minimum_run) * per_run
         if self.model.parameters.switches.affordability:
-            wanted = min(wanted, self.affordable_budget())
+            wanted = min(wanted, means)
         lowest = self.plan.budget * costs.budget_cut
         highest = max(self.plan.budget * costs.budget_ratchet, costs.minimum_run * per_run)
         budget = min(max(wanted, lowest), highest)

@@ -64,14 +64,14 @@ class Today(NamedTuple):
     own_use: float
 
     @classmethod
-    def of(cls, market: Market, lab: Lab) -> Today:
-        """The lab as it is."""
+    def of(cls, market: Market, lab: Lab, means: float) -> Today:
+        """The lab as it is, with R&D of `means` (USD a year) that it can pay."""
         free = sum(lab.complement(tier) for tier, licence in lab.stance.items() if licence != "closed")
         return cls(
             gap=market.outlook.gap(lab),
             known=experience(market, lab),
             kept=lab.kept_of_sales(),
-            largest_run=min(lab.affordable_budget() / lab.budget_per_run(), built_within_a_year(market, lab)),
+            largest_run=min(means / lab.budget_per_run(), built_within_a_year(market, lab)),
             seats=seat_profit(market, lab),
             own_use=lab.own_use + free,
         )
@@ -83,9 +83,9 @@ def built_within_a_year(market: Market, lab: Lab) -> float:
     return max(market.outlook.leading_run, lab.plan.capacity) * ratchet
 
 
-def positions(market: Market, lab: Lab) -> list[Position]:
-    """Every strategy beside the others, before the cost of changing."""
-    today = Today.of(market, lab)
+def positions(market: Market, lab: Lab, means: float) -> list[Position]:
+    """Every strategy beside the others, before the cost of changing; `means`: R&D that the lab can pay, USD a year."""
+    today = Today.of(market, lab, means)
     return [position(market, lab, strategy, today) for strategy in STRATEGIES]
 
 
@@ -188,12 +188,12 @@ class Choice(NamedTuple):
     chance: float
 
 
-def choose_strategy(market: Market, lab: Lab) -> Choice:
+def choose_strategy(market: Market, lab: Lab, means: float) -> Choice:
     """The strategy, or `stop`, a lab chooses, and what it saw; an independent may stop, a backed lab goes on."""
     s = market.parameters.strategy
     if not market.parameters.switches.strategy_choice:
         return Choice(lab.strategy, (), 0.0, 1.0)
-    seen = tuple(positions(market, lab))
+    seen = tuple(positions(market, lab, means))
     inertia = s.inertia * max([abs(x.value) for x in seen if x.value > -math.inf], default=0.0)
     stop = -math.inf if lab.backed else 0.0  # nothing earned, nothing spent: the cash is there either way
     options = [*(x.value - inertia * (x.strategy != lab.strategy) for x in seen), stop]
@@ -218,10 +218,11 @@ def gives_up_now(market: Market, lab: Lab) -> bool:
     return hazard > 0.0 and lab.fortune("giving_up") < chance_within(hazard, DT)
 
 
-def reconsider(market: Market, lab: Lab) -> None:
-    """In its planning round a lab may change its strategy or stop; founders may give up at any time."""
+def reconsider(market: Market, lab: Lab, means: float) -> None:
+    """In its planning round a lab may change its strategy or stop, within its means (R&D, USD a year); founders may
+    give up at any time."""
     if planning_due(market, lab):
-        turn(market, lab, choose_strategy(market, lab))
+        turn(market, lab, choose_strategy(market, lab, means))
     if not lab.for_sale and gives_up_now(market, lab):
         give_up(market, lab)
 

@@ -138,7 +138,7 @@ def pivot(market: Market, lab: Lab) -> None:
     cheaper = STRATEGIES[STRATEGIES.index(lab.strategy) + 1 :]
     if not cheaper:
         return
-    seen = {x.strategy: x for x in positions(market, lab)}
+    seen = {x.strategy: x for x in positions(market, lab, lab.affordable_budget())}
     best = max(cheaper, key=lambda s: (seen[s].earnings - seen[s].cost, STRATEGIES.index(s)))
     cut, before = market.parameters.control.pivot_cut, lab.strategy
     take_up(market, lab, best)
