@@ -58,7 +58,7 @@ def _interest(catalogue: Catalogue, quarter: int, half_life: float) -> Floats:
     """Chance (types, models) that a team which looks for open weights tries a model; 0 for closed ones."""
     interest = np.zeros(catalogue.quality.shape)
     opened = np.flatnonzero(catalogue.is_open)
-    age = quarter - np.array([catalogue.models[row].born for row in opened], np.float64)
+    age = quarter - np.array([m.born for m in catalogue.models if m.is_open], np.float64)
     interest[:, opened] = trial_interest(catalogue.quality[:, opened], age, half_life)
     return interest
 
