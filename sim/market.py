@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import chain
 from operator import attrgetter
 
 import mesa
@@ -31,7 +32,7 @@ from sim.markets.incidents import have_incidents
 from sim.markets.menu import Catalogue, Menu, catalogue_of, menu_of
 from sim.markets.model_market import Usage, believed_demand, exposures, new_prices, submarkets, usage_of
 from sim.outlook import Outlook
-from sim.parameters import COMMUNITY, REGIONS, WORKLOADS, Licence, Parameters, Tier
+from sim.parameters import COMMUNITY, MODES, REGIONS, WORKLOADS, Licence, Parameters, Tier
 from sim.population import NO_MODEL, Population, vendor_tastes
 from sim.quarters import DT, QUARTERS_PER_YEAR, quarter_label, quarter_number
 from sim.records import Event, Records, numbers_text, observation, share_keys
@@ -232,18 +233,18 @@ class Market(mesa.Model):
         self.trends.advance(self.parameters, self.commons.pace)
         growth = np.array([self.parameters.workloads[name].threshold_growth for name in WORKLOADS])
         self.theta = self.theta + growth * DT
-        for model in self._served():
-            model.serving /= self.trends.serving_step
-            self._follow_compute_cost(model)
-            if not self.parameters.switches.pricing:
-                model.price /= self.trends.serving_step  # the mark-up is kept
+        self._move_serving_costs()
 
-    def _follow_compute_cost(self, model: ReleasedModel) -> None:
-        """A model's developer serves it at today's cost of compute in its region (export controls)."""
-        if model.lab in self.lab:
-            now = self.parameters.regions[self.lab[model.lab].parameters.region].compute_cost
-            model.serving *= now / model.compute_cost
+    def _move_serving_costs(self) -> None:
+        """Serving gets cheaper, at the day's cost of compute where a model's developer is at home (export controls)."""
+        regions, step = self.parameters.regions, self.trends.serving_step
+        dearer = {lab.id: regions[lab.parameters.region].compute_cost for lab in self.roster}
+        for model in self._served():
+            now = dearer.get(model.lab, model.compute_cost)
+            model.serving = model.serving / step * (now / model.compute_cost)
             model.compute_cost = now
+            if not self.parameters.switches.pricing:
+                model.price /= step  # the mark-up is kept
 
     def _note_licence(self, change: Change) -> None:
         """A dated change of licence is an event of its lab."""
@@ -271,9 +272,10 @@ class Market(mesa.Model):
             return
         working = self.active_labs
         for lab in working:
-            reconsider(self, lab)
+            means = lab.affordable_budget()
+            reconsider(self, lab, means)
             lab.target_run = target_run(self, lab, lab.strategy)
-            lab.make_plan()
+            lab.make_plan(means)
             lab.train()
         self._share_knowledge(working)
 
@@ -470,11 +472,9 @@ class Market(mesa.Model):
         scale[self.graduates] = self.parameters.demand.graduation_switching_ratio
         draws = self.streams.even("workloads/choice", self.quarter, w.count)
         offer = self.decide(due, seen, scale.take(due), draws.take(due))
-        ids = np.array([m.id for m in self.catalogue.models])
-        taken = np.flatnonzero(offer != NO_MODEL)
-        model, lab, mode = (np.full(due.size, NO_MODEL, np.int64) for _ in range(3))
-        model[taken] = ids[self.menu.model[offer[taken]]]
-        lab[taken], mode[taken] = self.menu.lab[offer[taken]], self.menu.mode[offer[taken]]
+        ids = np.array([m.id for m in self.catalogue.models], np.int64)
+        columns = ids.take(self.menu.model), self.menu.lab, self.menu.mode
+        model, lab, mode = (np.append(x, NO_MODEL).take(offer) for x in columns)  # the last serves who takes none, -1
         population.assign(due, model, lab, mode, self.quarter)
         if self.parameters.switches.upgrades:
             self._upgrade(due, seen, ids, draws)
@@ -498,7 +498,8 @@ class Market(mesa.Model):
         w, c = self.population.workloads, self.catalogue
         rows = np.flatnonzero(w.running)
         model = c.row_of.take(w.model.take(rows))
-        gone = rows.compress((model < 0) | np.isnan(c.cost_of(0, model, w.mode.take(rows))))
+        unsold = np.append(np.isnan(c.unit_cost[0]), [True] * len(MODES))  # the last serve models that are gone, -1
+        gone = rows.compress(unsold.take(model * len(MODES) + w.mode.take(rows)))
         w.model[gone] = NO_MODEL
         has_gone = np.array([lab.status == EXITED for lab in self.roster] + [False])  # the last serves "no lab", -1
         w.lab[gone[has_gone[w.lab[gone]]]] = -1
@@ -536,30 +537,30 @@ class Market(mesa.Model):
         )
 
     def _use(self, seen: Conditions) -> Usage:
-        rates = np.array([lab.services_rate_as(lab.strategy) for lab in self.roster] + [0.0])
-        rates *= np.array([lab.status == ACTIVE for lab in self.roster] + [False]) * self.parameters.switches.services
-        return usage_of(self.population, self.catalogue, seen, rates)
+        rates = [lab.services_rate_as(lab.strategy) if lab.active else 0.0 for lab in self.roster]
+        sold = np.array([*rates, 0.0]) * self.parameters.switches.services
+        return usage_of(self.population, self.catalogue, seen, sold)
 
     # ---- 5 invoices
 
     def settle_invoices(self) -> None:
         """Buyers pay for what they used, consumers for their seats, labs for what they need."""
+        p, working = self.parameters, self.active_labs
         for lab in self.roster:
             lab.accounts = Accounts()
         invoices.settle_usage(self, self.usage)
         invoices.settle_seats(self)
-        for lab in self.active_labs:
+        for lab in working:
             invoices.settle_lab(self, lab)
         for lab in self.roster:
             lab.revenues.append(lab.accounts.total_revenue)
         self.industry_revenue.append(sum(lab.revenues[-1] for lab in self.roster))
         self._observe()
-        move_brands(self.active_labs, self.parameters.brand)
-        fade_brands([lab for lab in self.roster if lab.status == EXITED], self.parameters.brand)
+        move_brands(working, p.brand)
+        fade_brands([lab for lab in self.roster if lab.status == EXITED], p.brand)
         have_incidents(self)
-        build_applications(self.active_labs, self.parameters.applications, self.trends.wage)
-        offers = invoices.free_offers(self)
-        move_seats(self.active_labs, self.parameters.seats, self.parameters.switches.brand, offers)
+        build_applications(working, p.applications, self.trends.wage)
+        move_seats(working, p.seats, p.switches.brand, invoices.free_offers(self))
 
     def _observe(self) -> None:
         """What everybody can see of the market: spending, going prices, shares by segment, where labs stand."""
@@ -574,7 +575,7 @@ class Market(mesa.Model):
         wait = w.due.take(usage.row) - self.quarter - 1  # as labs will see it when they post prices next
         self.exposed = exposures(usage, wait, self.parameters.pricing.horizon)
         weight = usage.working
-        cell = w.segment.take(usage.row) * np.int64(labs) + usage.lab
+        cell = w.segment.take(usage.row).astype(np.int64) * labs + usage.lab
         counts = np.bincount(cell, weight, segments * labs).reshape(segments, labs)
         used = float(weight.sum())
         self.open_use = float((weight * self.catalogue.is_open.take(usage.model)).sum()) / used if used > 0.0 else 0.0
@@ -684,7 +685,7 @@ class Market(mesa.Model):
     @property
     def active_labs(self) -> list[Lab]:
         """Labs that serve a model, in order of id."""
-        return [lab for lab in self.roster if lab.active]
+        return [lab for lab in self.roster if lab.models]
 
     @property
     def labs(self) -> mesa.agent.AgentSet:
@@ -709,11 +710,11 @@ class Market(mesa.Model):
 
     def lab_column(self, name: str) -> Floats:
         """A number of every lab's parameters by position; 0 for the community."""
-        return np.array([float(getattr(lab.parameters, name)) for lab in self.roster] + [0.0])
+        return np.array([*map(attrgetter(f"parameters.{name}"), self.roster), 0.0])
 
     def _served(self) -> list[ReleasedModel]:
         """Every model that somebody serves, in order of release."""
-        return sorted([*self.community_models, *(m for lab in self.roster for m in lab.models)], key=attrgetter("id"))
+        return sorted([*self.community_models, *chain(*[lab.models for lab in self.roster])], key=attrgetter("id"))
 
     def _new_id(self) -> int:
         self.next_model += 1

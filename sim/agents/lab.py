@@ -49,11 +49,10 @@ class ReleasedModel:
     speciality: WorkloadType | None = None
     superseded: bool = False
     built_on: str = ""  # the lab whose open weights its training began from
+    is_open: bool = field(init=False)  # weights downloadable, user thresholds included
 
-    @property
-    def is_open(self) -> bool:
-        """Weights downloadable, user thresholds included."""
-        return self.licence != "closed"
+    def __post_init__(self) -> None:
+        self.is_open = self.licence != "closed"
 
 
 @dataclass(slots=True)
@@ -170,17 +169,19 @@ class Lab(Actor):
 
     def fortune(self, purpose: str) -> float:
         """The lab's uniform draw (0-1) of this quarter for a purpose; one stream holds those of all quarters."""
-        if purpose not in self._fortunes:
-            quarters, stream = self.model.length, f"lab/{self.id}/{purpose}"
-            self._fortunes[purpose] = self.model.streams.block(stream, 0, quarters, np.float64).tolist()
-        return self._fortunes[purpose][self.model.quarter - self.model.first_quarter]
+        market, draws = self.model, self._fortunes.get(purpose)
+        if draws is None:
+            stream = f"lab/{self.id}/{purpose}"
+            draws = self._fortunes[purpose] = market.streams.block(stream, 0, market.length, np.float64).tolist()
+        return draws[market.quarter - market.first_quarter]
 
     def shock(self, purpose: str) -> float:
         """The lab's standard normal draw of this quarter for a purpose, likewise."""
-        if purpose not in self._shocks:
-            quarters, stream = self.model.length, f"lab/{self.id}/{purpose}"
-            self._shocks[purpose] = self.model.streams.normal(stream, 0, quarters).tolist()
-        return self._shocks[purpose][self.model.quarter - self.model.first_quarter]
+        market, draws = self.model, self._shocks.get(purpose)
+        if draws is None:
+            draws = market.streams.normal(f"lab/{self.id}/{purpose}", 0, market.length).tolist()
+            self._shocks[purpose] = draws
+        return draws[market.quarter - market.first_quarter]
 
     # ---- who it is
 
@@ -198,8 +199,8 @@ class Lab(Actor):
 
     @property
     def active(self) -> bool:
-        """Served a model this quarter and has not exited."""
-        return self.status == ACTIVE and bool(self.models)
+        """Serves a model: it has entered and has not exited."""
+        return bool(self.models)
 
     def flagship(self) -> ReleasedModel | None:
         """The newest flagship it serves."""
@@ -221,9 +222,9 @@ class Lab(Actor):
         """Capability on release of the best model it serves."""
         return max([m.base_capability for m in self.models])
 
-    @property
+    @cached_property
     def backed(self) -> bool:
-        """A parent or a state pays its burn."""
+        """A parent or a state pays its burn; no shock changes that."""
         return self.parameters.ownership != "independent"
 
     @property
@@ -296,14 +297,10 @@ class Lab(Actor):
 
     def growth(self, usual: float) -> float:
         """Growth of revenue over a year, as a fraction; the usual one before it has sold for a year."""
-        known = (
-            self.revenues[self.entry - self.model.first_quarter :]
-            if self.entry > self.model.first_quarter
-            else self.revenues
-        )
-        if len(known) <= QUARTERS_PER_YEAR or known[-1 - QUARTERS_PER_YEAR] <= 0.0:
+        known = len(self.revenues) - max(0, self.entry - self.model.first_quarter)  # quarters since its entry
+        if known <= QUARTERS_PER_YEAR or self.revenues[-1 - QUARTERS_PER_YEAR] <= 0.0:
             return usual
-        return min(known[-1] / known[-1 - QUARTERS_PER_YEAR] - 1.0, FASTEST_GROWTH)
+        return min(self.revenues[-1] / self.revenues[-1 - QUARTERS_PER_YEAR] - 1.0, FASTEST_GROWTH)
 
     @property
     def creed(self) -> float:
@@ -354,26 +351,25 @@ class Lab(Actor):
 
     def affordable_budget(self) -> float:
         """R&D, USD a year, that cash, income, its backer and the next round can carry over the planning horizon."""
-        costs = self.model.parameters.costs
-        a = self.accounts
+        market, a = self.model, self.accounts
         upkeep = a.total_cost - a.cost.get("training", 0.0) - a.cost.get("staff", 0.0)
         income = (a.total_revenue - upkeep) / DT
-        cash = float(self.model.journal.cash[self.account]) + self.model.journal.credit(self.account)
-        outside = self.model.transfer_cap(self) + self.model.outlook.next_round(self, self.model.parameters)
-        return max(0.0, cash / costs.planning_years + income + outside)
+        cash = float(market.journal.cash[self.account]) + market.journal.credit(self.account)
+        outside = market.transfer_cap(self) if self.backed else market.outlook.next_round(self, market.parameters)
+        return max(0.0, cash / market.parameters.costs.planning_years + income + outside)
 
     def budget_per_run(self) -> float:
         """R&D budget, USD a year, that carries one USD a year of final runs: its compute, energy and staff."""
         costs = self.model.parameters.costs
         return costs.research_compute_multiple / (1.0 - costs.staff_share - costs.energy_share)
 
-    def make_plan(self) -> None:
-        """Move the budget towards the wanted fraction of X*, by no more than a ratchet, within what it can pay."""
+    def make_plan(self, means: float) -> None:
+        """Move the budget (USD a year) towards the wanted fraction of X*, by at most a ratchet, within its means."""
         costs = self.model.parameters.costs
         per_run = self.budget_per_run()
         wanted = max(self.target_run, costs.minimum_run) * per_run
         if self.model.parameters.switches.affordability:
-            wanted = min(wanted, self.affordable_budget())
+            wanted = min(wanted, means)
         lowest = self.plan.budget * costs.budget_cut
         highest = max(self.plan.budget * costs.budget_ratchet, costs.minimum_run * per_run)
         budget = min(max(wanted, lowest), highest)

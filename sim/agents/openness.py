@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from sim.agents.lab import Lab
 from sim.agents.strategy import experience
@@ -54,8 +53,7 @@ def may_open(market: Market, lab: Lab, capability: float) -> bool:
     return capability <= min(region.open_ceiling, lab.parameters.open_ceiling)
 
 
-@dataclass(frozen=True)
-class LicenceChoice:
+class LicenceChoice(NamedTuple):
     """What was weighed at a release: the lines of the decision, the lean to open (logit) of creed and of what the tier
     was before, and the chance (0-1) of opening that follows."""
 
@@ -109,6 +107,6 @@ def say_licence(market: Market, lab: Lab, tier: Tier, before: Licence, seen: Lic
         f"{dollars(lines.complement)}), closed {dollars(lines.of_closing)}; leaning to open by "
         f"{seen.creed:+.1f} for its creed and {seen.inertia:+.1f} for habit, this had a chance of {chance:.0%}"
     )
-    numbers = {f"{name}_usd_per_year": value for name, value in asdict(lines).items()}
+    numbers = {f"{name}_usd_per_year": value for name, value in lines._asdict().items()}
     numbers |= {"creed_logit": seen.creed, "inertia_logit": seen.inertia, "chosen_probability": chance}
     market.event(licence_event(tier, now), lab.id, cause=cause, numbers=numbers)

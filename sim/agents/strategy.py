@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,8 +24,7 @@ Floats = NDArray[np.float64]
 LARGEST_CORRECTION = 3.0  # nobody takes one good year for more than a threefold of the expected
 
 
-@dataclass(frozen=True)
-class Position:
+class Position(NamedTuple):
     """A strategy as a lab sees it: the run it aims at (USD a year), R&D it would cost, what it earns, in USD a year,
     and what it is worth all told; -inf when out of reach."""
 
@@ -53,36 +51,41 @@ def target_run(market: Market, lab: Lab, strategy: Strategy) -> float:
     return share * (market.trends.training_cost if strategy == "frontier" else market.outlook.race)
 
 
-@dataclass(frozen=True)
-class Today:
+class Today(NamedTuple):
     """What a lab knows of itself whatever it will be: its gap to the best (OOM), its experience and the part of gross
-    profit it keeps (fractions); in USD a year the R&D it can pay and, of models as good as today's, the profit on seats
-    and what they bring its owner's other business as the best."""
+    profit it keeps (fractions); in USD a year the largest run within its means and, of models as good as today's, the
+    profit on seats and what they bring its owner's other business as the best."""
 
     gap: float
     known: float
     kept: float
-    means: float
+    largest_run: float
     seats: float
     own_use: float
 
     @classmethod
-    def of(cls, market: Market, lab: Lab) -> Today:
-        """The lab as it is."""
+    def of(cls, market: Market, lab: Lab, means: float) -> Today:
+        """The lab as it is, with R&D of `means` (USD a year) that it can pay."""
         free = sum(lab.complement(tier) for tier, licence in lab.stance.items() if licence != "closed")
         return cls(
             gap=market.outlook.gap(lab),
             known=experience(market, lab),
             kept=lab.kept_of_sales(),
-            means=lab.affordable_budget(),
+            largest_run=min(means / lab.budget_per_run(), built_within_a_year(market, lab)),
             seats=seat_profit(market, lab),
             own_use=lab.own_use + free,
         )
 
 
-def positions(market: Market, lab: Lab) -> list[Position]:
-    """Every strategy beside the others, before the cost of changing."""
-    today = Today.of(market, lab)
+def built_within_a_year(market: Market, lab: Lab) -> float:
+    """Run, USD a year, that grows out of the largest one, or its own, by no more than a ratchet each quarter."""
+    ratchet = market.parameters.costs.budget_ratchet**QUARTERS_PER_YEAR
+    return max(market.outlook.leading_run, lab.plan.capacity) * ratchet
+
+
+def positions(market: Market, lab: Lab, means: float) -> list[Position]:
+    """Every strategy beside the others, before the cost of changing; `means`: R&D that the lab can pay, USD a year."""
+    today = Today.of(market, lab, means)
     return [position(market, lab, strategy, today) for strategy in STRATEGIES]
 
 
@@ -91,11 +94,7 @@ def position(market: Market, lab: Lab, strategy: Strategy, today: Today) -> Posi
     p, s, outlook = market.parameters, market.parameters.strategy, market.outlook
     per_run = lab.budget_per_run()
     wanted = max(target_run(market, lab, strategy), p.costs.minimum_run)
-    run = min(
-        wanted,
-        today.means / per_run,
-        max(outlook.leading_run, lab.plan.capacity) * p.costs.budget_ratchet**QUARTERS_PER_YEAR,
-    )
+    run = min(wanted, today.largest_run)
     needed = min(wanted, outlook.race) if strategy == "frontier" else wanted
     if run < s.within_reach * needed or run <= 0.0:
         return Position(strategy, run, run * per_run, 0.0, 0.0, -math.inf)
@@ -179,8 +178,7 @@ def planning_due(market: Market, lab: Lab) -> bool:
     return market.quarter > lab.entry and (market.quarter - lab.entry) % interval == 0
 
 
-@dataclass(frozen=True)
-class Choice:
+class Choice(NamedTuple):
     """What a lab chose in its planning round: the positions it compared, what another one than its own must be worth
     more before it changes (USD a year), and the chance (0-1) of what it chose."""
 
@@ -190,12 +188,12 @@ class Choice:
     chance: float
 
 
-def choose_strategy(market: Market, lab: Lab) -> Choice:
+def choose_strategy(market: Market, lab: Lab, means: float) -> Choice:
     """The strategy, or `stop`, a lab chooses, and what it saw; an independent may stop, a backed lab goes on."""
     s = market.parameters.strategy
     if not market.parameters.switches.strategy_choice:
         return Choice(lab.strategy, (), 0.0, 1.0)
-    seen = tuple(positions(market, lab))
+    seen = tuple(positions(market, lab, means))
     inertia = s.inertia * max([abs(x.value) for x in seen if x.value > -math.inf], default=0.0)
     stop = -math.inf if lab.backed else 0.0  # nothing earned, nothing spent: the cash is there either way
     options = [*(x.value - inertia * (x.strategy != lab.strategy) for x in seen), stop]
@@ -220,10 +218,11 @@ def gives_up_now(market: Market, lab: Lab) -> bool:
     return hazard > 0.0 and lab.fortune("giving_up") < chance_within(hazard, DT)
 
 
-def reconsider(market: Market, lab: Lab) -> None:
-    """In its planning round a lab may change its strategy or stop; founders may give up at any time."""
+def reconsider(market: Market, lab: Lab, means: float) -> None:
+    """In its planning round a lab may change its strategy or stop, within its means (R&D, USD a year); founders may
+    give up at any time."""
     if planning_due(market, lab):
-        turn(market, lab, choose_strategy(market, lab))
+        turn(market, lab, choose_strategy(market, lab, means))
     if not lab.for_sale and gives_up_now(market, lab):
         give_up(market, lab)
 

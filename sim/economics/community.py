@@ -15,7 +15,7 @@ def trial_interest(quality: ArrayLike, age: ArrayLike, half_life: float) -> Floa
     time. Raises ValueError unless half_life > 0 and no age is negative.
     """
     y, years = np.asarray(quality, dtype=np.float64), np.asarray(age, dtype=np.float64)
-    if half_life <= 0 or np.any(years < 0):
+    if half_life <= 0 or (years < 0).any():
         raise ValueError("the half-life must be positive and no age negative")
     weight = y * 0.5 ** (years / half_life)
     whole = weight.sum(axis=1, keepdims=True)
@@ -31,7 +31,7 @@ def derivative_stock(stock: ArrayLike, pulls: ArrayLike, per_pull: float, life: 
     by e^(-dt / T). Raises ValueError unless life > 0 and the others are not negative.
     """
     before, flow = np.asarray(stock, dtype=np.float64), np.asarray(pulls, dtype=np.float64)
-    if life <= 0 or dt <= 0 or per_pull < 0 or np.any(before < 0) or np.any(flow < 0):
+    if life <= 0 or dt <= 0 or per_pull < 0 or (before < 0).any() or (flow < 0).any():
         raise ValueError("life and dt must be positive, stock, pulls and per_pull not negative")
     gone = -np.expm1(-dt / life)
     return np.asarray(before * (1.0 - gone) + per_pull * flow / dt * life * gone)
@@ -45,6 +45,6 @@ def ecosystem_depth(derivatives: ArrayLike, half: float) -> FloatArray:
     stock or a half that is not positive.
     """
     stock = np.asarray(derivatives, dtype=np.float64)
-    if half <= 0 or np.any(stock < 0):
+    if half <= 0 or (stock < 0).any():
         raise ValueError("half must be positive and no stock negative")
     return np.asarray(stock / (stock + half))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
 def complement_value(worth: float, lead: float, scale: float, next_run: float) -> float:
@@ -28,8 +28,7 @@ def rivals_harm(rivals_profit: float, taken: float, returned: float) -> float:
     return rivals_profit * taken * returned
 
 
-@dataclass(frozen=True)
-class OpenOrClosed:
+class OpenOrClosed(NamedTuple):
     """USD a year of each line of the decision, as the lab sees it on the day of a release."""
 
     closed_margin: float

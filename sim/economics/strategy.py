@@ -13,13 +13,13 @@ FloatArray = NDArray[np.float64]
 
 def attraction(
     gap: float | FloatArray, brand: float | FloatArray, quality_weight: float, reach: float | FloatArray = 1.0
-) -> FloatArray:
+) -> np.float64 | FloatArray:
     """Pull of an offer in the contest for a pool of profit: reach x exp(brand - quality weight x gap).
 
     ``gap`` in OOM below the best (negative when ahead), ``brand`` in logit, ``reach`` the part of the market that may
     buy it (0-1).
     """
-    return np.asarray(reach * np.exp(brand - quality_weight * gap))
+    return reach * np.exp(brand - quality_weight * gap)
 
 
 def market_reach(

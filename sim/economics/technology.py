@@ -15,7 +15,7 @@ def trend_cost(log_cost: ArrayLike, annual_growth: ArrayLike, dt: float) -> Floa
     integrated, so a dated change of g bends the path and never makes it jump (Cottier et al. 2024 for g).
     """
     growth = np.asarray(annual_growth, dtype=np.float64)
-    if np.any(growth <= 0):
+    if (growth <= 0).any():
         raise ValueError("annual_growth is a factor per year and must be above 0; write 2.4 for growth of 140 % a year")
     return np.asarray(log_cost, dtype=np.float64) + np.log(growth) * dt
 

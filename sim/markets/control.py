@@ -27,8 +27,8 @@ Kind = Literal["acquihire", "purchase", "merger"]
 def settle_control(market: Market) -> None:
     """Distressed labs restructure and cut back; what is for sale finds a buyer or not; who is beyond credit or whom
     nobody wants ends."""
-    for lab in market.roster:
-        if lab.active and not lab.backed:
+    for lab in market.active_labs:
+        if not lab.backed:
             note_distress(market, lab)
             if lab.distressed:
                 restructure(market, lab)
@@ -36,8 +36,8 @@ def settle_control(market: Market) -> None:
                 paywall(market, lab)
                 pivot(market, lab)
     sell_labs(market)
-    for lab in market.roster:
-        if lab.active and beyond_credit(market, lab):
+    for lab in market.active_labs:
+        if beyond_credit(market, lab):
             fail(market, lab)
     if market.parameters.switches.closing_down:
         close_unsold(market)
@@ -138,7 +138,7 @@ def pivot(market: Market, lab: Lab) -> None:
     cheaper = STRATEGIES[STRATEGIES.index(lab.strategy) + 1 :]
     if not cheaper:
         return
-    seen = {x.strategy: x for x in positions(market, lab)}
+    seen = {x.strategy: x for x in positions(market, lab, lab.affordable_budget())}
     best = max(cheaper, key=lambda s: (seen[s].earnings - seen[s].cost, STRATEGIES.index(s)))
     cut, before = market.parameters.control.pivot_cut, lab.strategy
     take_up(market, lab, best)
@@ -173,7 +173,7 @@ class Offer:
 
 def on_offer(market: Market) -> list[Lab]:
     """Independent labs whose founders have given up, or that have been in distress for more than a quarter."""
-    return [lab for lab in market.roster if lab.active and not lab.backed and (lab.for_sale or lab.distressed > 1)]
+    return [lab for lab in market.active_labs if not lab.backed and (lab.for_sale or lab.distressed > 1)]
 
 
 def sell_labs(market: Market) -> None:

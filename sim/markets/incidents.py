@@ -21,8 +21,9 @@ def have_incidents(market: Market) -> None:
     if not market.parameters.switches.incidents:
         return
     rate, exposure = market.parameters.brand.incident_rate, exposures_to_faults(market)
+    hazards = incident_hazard(rate, market.lab_column("safety"), exposure).tolist()
     for lab in market.active_labs:
-        hazard = float(incident_hazard(rate, lab.parameters.safety, exposure[lab.position]))
+        hazard = hazards[lab.position]
         if hazard > 0.0 and lab.fortune("incident") < chance_within(hazard, DT):
             suffer(market, lab, float(exposure[lab.position]), hazard)
 

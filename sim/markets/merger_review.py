@@ -33,7 +33,7 @@ def owner_shares(owner: list[int], spend: NDArray[np.float64]) -> NDArray[np.flo
 def regional_shares(market: Market) -> dict[str, NDArray[np.float64]]:
     """Owners' shares of API spend by region of the buyers."""
     usage, labs = market.usage, len(market.roster) + 1
-    region = market.population.enterprises.region[usage.enterprise].astype(np.int64)
+    region = market.population.enterprises.region.take(usage.enterprise).astype(np.int64)
     spend = np.bincount(region * labs + usage.lab, usage.api_spend, len(REGIONS) * labs).reshape(len(REGIONS), labs)
     owner = representatives(market)
     return {name: owner_shares(owner, spend[i]) for i, name in enumerate(REGIONS)}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import asdict
 
 import pytest
 
@@ -189,7 +188,7 @@ def test_a_change_of_licence_is_told_with_what_was_weighed() -> None:
     told = events(records, "open", "close", "paywall")
     told = told[told.cause.str.contains("is worth")]
     assert len(told) > 2
-    lines = [f"{name}_usd_per_year" for name in asdict(OpenOrClosed(0, 0, 0, 0, 0, 0))]
+    lines = [f"{name}_usd_per_year" for name in OpenOrClosed._fields]
     for row in told.to_dict("records"):
         seen = OpenOrClosed(**{name.removesuffix("_usd_per_year"): row[name] for name in lines})
         lean = row["creed_logit"], row["inertia_logit"]
