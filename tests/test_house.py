@@ -34,7 +34,7 @@ PURE_LIBRARIES = {"numpy", "scipy"} | {
         "typing",
     ),
 }
-COMMAND_LINE = {"analysis.cli", "analysis.shell", "analysis.sweep_cli"}
+CLI, COMMANDS = "analysis.cli", "analysis.commands"
 DRAWING = {"matplotlib", "seaborn", "plotly", "altair"}
 READ_OR_WRITE = {"open", "print", "input", "eval", "exec", "breakpoint"}
 ARRAY_FILES = {"load", "save", "savez", "savez_compressed", "savetxt", "loadtxt", "genfromtxt"} | {
@@ -142,15 +142,18 @@ def sim_is_the_world(module: Module) -> Iterator[str]:
 
 
 def cli_sits_on_top(module: Module) -> Iterator[str]:
-    """Nobody imports the command line."""
+    """Nobody imports the command line but itself: `cli` its commands, and these one another."""
+    if module.name == CLI:
+        return
+    above = (CLI,) if within(module.name, COMMANDS) else (CLI, COMMANDS)
     for found in imports_of(module):
-        if module.name != "analysis.cli" and any(within(name, "analysis.cli") for name in found.targets):
-            yield f"{found.line}: {module.name} imports analysis.cli"
+        if any(within(name, roof) for name in found.targets for roof in above):
+            yield f"{found.line}: {module.name} imports {found.targets[0]}"
 
 
 def imports_stand_at_the_top(module: Module) -> Iterator[str]:
     """No import inside a function, save in the command line and in package `__init__`s (lazy, for a quick --help)."""
-    if module.package or module.name in COMMAND_LINE:
+    if module.package or module.name == CLI or within(module.name, COMMANDS):
         return
     for found in imports_of(module):
         if found.lazy:
@@ -274,6 +277,8 @@ PLANTED: tuple[tuple[Rule, str, str], ...] = (
     (sim_is_the_world, "sim.market", "from analysis import plots"),
     (sim_is_the_world, "sim.records", "import matplotlib.pyplot as plt"),
     (cli_sits_on_top, "analysis.plots", "from analysis.cli import main"),
+    (cli_sits_on_top, "analysis.plots", "from analysis.commands.shell import say"),
+    (cli_sits_on_top, "analysis.commands.run", "from analysis.cli import app"),
     (imports_stand_at_the_top, "sim.market", "def f():\n    import numpy"),
     (
         imports_stand_at_the_top,
@@ -314,7 +319,10 @@ ALLOWED: tuple[tuple[Rule, Module], ...] = (
     (bottom_knows_nobody, Module("sim.market", False, "from sim.journal import Journal")),
     (imports_stand_at_the_top, Module("sim", True, "def __getattr__(name):\n    from sim.run import run")),
     (imports_stand_at_the_top, Module("analysis.cli", False, "def main():\n    from analysis import plots")),
-    (imports_stand_at_the_top, Module("analysis.sweep_cli", False, "def main():\n    from sim.sweep import runner")),
+    (
+        imports_stand_at_the_top,
+        Module("analysis.commands.sweep", False, "def main():\n    from sim.sweep import runner"),
+    ),
     (randomness_has_one_door, Module("sim.population", False, "def f(g: np.random.Generator): return g.random(3)")),
     (randomness_has_one_door, Module("sim.streams", False, "x = np.random.PCG64DXSM(1)")),
     (

@@ -14,6 +14,7 @@ import fake_market
 import pytest
 
 from analysis import cli, plots
+from analysis.commands.scenarios import change_lines
 from sim import __version__, runs
 from sim.records import COLUMNS
 
@@ -206,10 +207,10 @@ def test_scenarios_and_schema(shell):
 def test_changes_read_like_changes():
     """Kills: a shock printed as five keys, or its factor taken for its value."""
     shock = {"quarter": "2025Q3", "key": "technology.leak_delay", "value": 5, "factor": None, "quarters": None}
-    lines = cli._change_lines([{"key": "demand.peers", "from": 1.0, "to": 2.5}, {"shock": shock}])
+    lines = change_lines([{"key": "demand.peers", "from": 1.0, "to": 2.5}, {"shock": shock}])
     assert lines == ["demand.peers: 1 -> 2.5", "2025Q3: technology.leak_delay -> 5"]
     halved = shock | {"value": None, "factor": 0.5, "quarters": 4}
-    assert cli._change_lines([{"shock": halved}] * 9)[5:] == [
+    assert change_lines([{"shock": halved}] * 9)[5:] == [
         "2025Q3 for 4 quarters: technology.leak_delay x 0.5",
         "and 3 more",
     ]

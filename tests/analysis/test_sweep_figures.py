@@ -13,8 +13,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis import readme, sweep_cli, sweep_figures
+from analysis import readme, sweep_figures
 from analysis.canvas import Words, finish_page, new_page, time_axis, years
+from analysis.commands import sweep as sweep_command
 from analysis.sweep_data import (
     UNDECIDED,
     cells,
@@ -399,7 +400,7 @@ def test_nothing_to_draw_is_said(program, folder, tmp_path, monkeypatch):
     (copy / "ledger.jsonl").unlink()
     assert program("plot", copy) == 2
     assert "nothing to draw: no run has given a result" in program.err
-    sweep_cli._conclude(SweepReport(copy, 24, 0, 0, 24, 1.0, ()), as_json=False)
+    sweep_command._conclude(SweepReport(copy, 24, 0, 0, 24, 1.0, ()), as_json=False)
     monkeypatch.setattr("analysis.sweep_figures.DRAWN", ())
     assert program("plot", folder) == 2
     assert "name one with --measure" in program.err
@@ -416,8 +417,8 @@ def test_a_sweep_draws_its_figures_at_its_end(folder, tmp_path, capsys, monkeypa
         (path / "figures" / "a.png").touch()
         return [path / "figures" / "a.png"]
 
-    monkeypatch.setattr(sweep_cli, "draw_sweep", drawing)
+    monkeypatch.setattr(sweep_command, "draw_sweep", drawing)
     for made in (24, 0):
-        sweep_cli._conclude(SweepReport(copy, 24, 24, 0, made, 1.0, ()), as_json=True)
+        sweep_command._conclude(SweepReport(copy, 24, 24, 0, made, 1.0, ()), as_json=True)
         assert json.loads(capsys.readouterr().out)["figures"] == [str(copy / "figures" / "a.png")]
     assert drawn == [copy]

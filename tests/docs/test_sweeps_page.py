@@ -9,7 +9,7 @@ from typing import get_args
 import pytest
 import typer.main
 
-from analysis.sweep_cli import sweep_app
+from analysis.commands.sweep import sweep_app
 from sim.parameters import Parameters
 from sim.records import COLUMNS
 from sim.scenario import load_scenario

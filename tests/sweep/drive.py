@@ -10,7 +10,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 import fake_market
 import sweep_markets
 
-from analysis import cli, sweep_cli
+from analysis import cli
+from analysis.commands import sweep
 from sim.sweep import store, work
 
 if __name__ == "__main__":
@@ -18,6 +19,6 @@ if __name__ == "__main__":
     if market != "Market":
         work.Market = getattr(sweep_markets, market, None) or getattr(fake_market, market)
     store.SHARD_RUNS = int(shard_runs)
-    sweep_cli.draw_sweep = lambda folder: []  # tests/analysis draws
+    sweep.draw_sweep = lambda folder: []  # tests/analysis draws
     sys.argv = ["moatsim", *words]
     cli.main()

@@ -10,13 +10,13 @@ import sys
 import pytest
 import sweep_markets
 
-from analysis import sweep_cli
+from analysis.commands import sweep
 from sim.runs.folder import locked
 
 
 @pytest.fixture
 def program(command_line, monkeypatch, market):
-    monkeypatch.setattr(sweep_cli, "draw_sweep", lambda folder: [])  # tests/analysis draws
+    monkeypatch.setattr(sweep, "draw_sweep", lambda folder: [])  # tests/analysis draws
     return command_line
 
 
@@ -121,7 +121,7 @@ def test_damage_is_named_with_what_mends_it(program, whole):
     assert json.loads(program.out)["lost"] == [str(lost)]
     manifest = whole / "manifest.json"
     manifest.write_text(manifest.read_text()[:100])
-    assert sweep_cli.is_sweep(whole)
+    assert sweep.is_sweep(whole)
     assert program("sweep", "status", whole) == 2
     assert "manifest.json is damaged" in program.err and "the same moatsim sweep command mends it" in program.err
 

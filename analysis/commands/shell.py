@@ -10,6 +10,7 @@ import typer
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.table import Table
 
 DONE, FAILED, INVALID, FAILED_RUNS, INTERRUPTED = 0, 1, 2, 3, 130
 PIPED_WIDTH = 120  # columns of a table that goes to a file or a pipe
@@ -36,3 +37,14 @@ def print_json(document: object) -> None:
 def say(text: str) -> None:
     """A message on standard error."""
     print(text, file=sys.stderr)
+
+
+def table_of(*headings: str) -> Table:
+    """An empty table for a console: numbers to the right of the first column."""
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD)
+    for number, heading in enumerate(headings):
+        table.add_column(heading, justify="right" if number else "left", overflow="fold")
+    return table

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from analysis.shell import FAILED, FAILED_RUNS, INVALID, InputError, Json, console, print_json, say
+from analysis.commands.shell import FAILED, FAILED_RUNS, INVALID, InputError, Json, console, print_json, say
 
 if TYPE_CHECKING:
     from sim.sweep import Plan, Progress, SweepReport
