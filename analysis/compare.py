@@ -1,7 +1,7 @@
 """Scenarios compared with a reference on the same seeds: paired differences, events, and where the paths part.
 
 Every number of a comparison is in one tidy table (`TABLE`): market measures, the open share under every lens, and the
-events so far, for each quarter. `analysis.paired` has the statistics, `analysis.compare_figure` the figure.
+events so far, for each quarter. `analysis.paired` has the statistics, `analysis.figures.comparison` the figure.
 """
 
 from __future__ import annotations

@@ -12,8 +12,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from analysis import lives, money
-from analysis.canvas import (
+from analysis.figures import lives, money
+from analysis.figures.canvas import (
     STYLE,
     Floats,
     Label,
@@ -31,8 +31,8 @@ from analysis.canvas import (
     time_axis,
     years,
 )
-from analysis.palette import ACCENT, INK, MUTED, OPENNESS, REGION_AND_OPENNESS, SERIES, ink, lab_colour, on
-from analysis.reading import caption, dollars, lab_names, percent, percent_axis, seeds_of, shares_of
+from analysis.figures.palette import ACCENT, INK, MUTED, OPENNESS, REGION_AND_OPENNESS, SERIES, ink, lab_colour, on
+from analysis.figures.reading import caption, dollars, lab_names, percent, percent_axis, seeds_of, shares_of
 from sim.runs.results import Run
 
 LARGEST_LABS = 12  # by mean share over the run, drawn by name in the stacked chart; the rest is "other labs"

@@ -17,12 +17,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from analysis import score
-from analysis.canvas import save_page
+from analysis.figures.canvas import save_page
+from analysis.figures.sweep_data import DRAWN, VALUE, View, factor_words, plain, short_words, view
+from analysis.figures.sweep_words import amount, over_replications, sentence
+from analysis.figures.sweeps import draw_overview
 from analysis.pages import parts, rendered
 from analysis.plots import draw_all
-from analysis.sweep_data import DRAWN, VALUE, View, factor_words, plain, short_words, view
-from analysis.sweep_figures import draw_overview
-from analysis.sweep_words import amount, over_replications, sentence
 from sim.quarters import quarter_label, quarter_number
 from sim.runs import run
 from sim.runs.results import Run

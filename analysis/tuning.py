@@ -18,9 +18,9 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
-from analysis.canvas import HEIGHT, STYLE, WIDTH, Label, Words, finish_page, label_right, time_axis, years
-from analysis.palette import MUTED, OPENNESS, SERIES, lab_colour
-from analysis.reading import lab_names, percent, percent_axis
+from analysis.figures.canvas import HEIGHT, STYLE, WIDTH, Label, Words, finish_page, label_right, time_axis, years
+from analysis.figures.palette import MUTED, OPENNESS, SERIES, lab_colour
+from analysis.figures.reading import lab_names, percent, percent_axis
 from sim import __version__
 from sim.measures import OVERLAPPING_LENSES
 from sim.parameters import Parameters

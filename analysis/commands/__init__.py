@@ -1,1 +1,1 @@
-"""The commands of `moatsim`, a module for each family; heavy modules are imported when one is called: `--help` is quick."""
+"""The commands of `moatsim`, a module for each family; heavy modules are imported in the call: `--help` must be quick."""

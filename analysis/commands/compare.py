@@ -59,7 +59,7 @@ def compare(
 
     single_blas_thread()  # before numpy is imported: the same bits here as in the workers
     from analysis import compare as comparing
-    from analysis.compare_figure import draw_into
+    from analysis.figures.comparison import draw_into
 
     given: dict[str, Any] = {"--seed": seed, "--replications": replications, "--until": until}
     given |= {"--enterprises": enterprises, "--set": changes}

@@ -179,7 +179,7 @@ def draw_sweep(folder: Path, kinds: list[str] | None = None, measures: list[str]
     """Draw a sweep's figures into its folder; the paths written, at least one. Raises InputError for what it cannot
     draw, NothingToDrawError when that is all.
     """
-    from analysis.sweep_figures import KINDS, draw_all, possible
+    from analysis.figures.sweeps import KINDS, draw_all, possible
     from sim.runs.folder import FIGURES
     from sim.sweep import open_sweep
 

@@ -19,7 +19,8 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from analysis import compare, compare_figure, paired, plots
+from analysis import compare, paired, plots
+from analysis.figures import comparison as compare_figure
 from sim import load_scenario, runs
 from sim.records import EVENT_COUNTS, LENSES
 from sim.runs.folder import FolderError

@@ -9,7 +9,8 @@ import pytest
 from fake_consolidation import WiderRun
 from matplotlib.colors import to_hex
 
-from analysis import history, lives, money, palette, plots, reading
+from analysis import plots
+from analysis.figures import history, lives, money, palette, reading
 from sim.runs.results import Run
 
 NEW = ("funding", "hhi_causes", "ownership", "runway", "survivors", "timeline")

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from analysis import explain
-from analysis.reading import dollars
+from analysis.figures.reading import dollars
 from sim.quarters import quarter_number
 from sim.runs import run
 

@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.colors import to_hex
 
-from analysis import canvas, palette, plots
+from analysis import plots
+from analysis.figures import canvas, palette
 from sim.runs.results import Run
 
 LABS = [

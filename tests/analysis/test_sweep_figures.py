@@ -13,10 +13,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis import readme, sweep_figures
-from analysis.canvas import Words, finish_page, new_page, time_axis, years
+from analysis import readme
 from analysis.commands import sweep as sweep_command
-from analysis.sweep_data import (
+from analysis.figures import sweeps
+from analysis.figures.canvas import Words, finish_page, new_page, time_axis, years
+from analysis.figures.sweep_data import (
     UNDECIDED,
     cells,
     correlation_ratio,
@@ -30,8 +31,8 @@ from analysis.sweep_data import (
     view,
     widest_run,
 )
-from analysis.sweep_figures import KINDS, draw, draw_all, draw_overview, possible
-from analysis.sweep_words import amount
+from analysis.figures.sweep_words import amount
+from analysis.figures.sweeps import KINDS, draw, draw_all, draw_overview, possible
 from sim.sweep import SweepReport, open_sweep, run_sweep
 
 COST, SPREAD = "technology.training_cost_growth", "technology.public_diffusion"
@@ -283,7 +284,7 @@ def test_the_range_of_few_replications_is_lowest_to_highest(grid, monkeypatch):
     figure = draw(seen, "extremes")
     told = {text.get_text() for text in figure.axes[0].texts if " to " in text.get_text()}
     assert told == wanted and "range: lowest to highest of them" in words(figure)
-    monkeypatch.setattr(sweep_figures, "FEW", 2)
+    monkeypatch.setattr(sweeps, "FEW", 2)
     figure = draw(seen, "extremes")
     told = {text.get_text() for text in figure.axes[0].texts if " to " in text.get_text()}
     assert told != wanted and "range: 10-90 % over replications" in words(figure)
@@ -401,7 +402,7 @@ def test_nothing_to_draw_is_said(program, folder, tmp_path, monkeypatch):
     assert program("plot", copy) == 2
     assert "nothing to draw: no run has given a result" in program.err
     sweep_command._conclude(SweepReport(copy, 24, 0, 0, 24, 1.0, ()), as_json=False)
-    monkeypatch.setattr("analysis.sweep_figures.DRAWN", ())
+    monkeypatch.setattr("analysis.figures.sweeps.DRAWN", ())
     assert program("plot", folder) == 2
     assert "name one with --measure" in program.err
 

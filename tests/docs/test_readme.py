@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from analysis import pages, readme, score
-from analysis.sweep_data import DRAWN
+from analysis.figures.sweep_data import DRAWN
 from sim import load_scenario
 from sim.records import BY, LENSES, POPULATIONS
 

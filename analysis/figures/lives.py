@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
-from analysis.canvas import (
+from analysis.figures.canvas import (
     QUARTER,
     WIDTH,
     Floats,
@@ -30,9 +30,9 @@ from analysis.canvas import (
     time_axis,
     years,
 )
-from analysis.history import Life, first_history, holder_name, left_out, lives, row_height, shown_lives
-from analysis.palette import GRID, INK, MUTED, SERIES, ink
-from analysis.reading import caption, dollars, in_words, lab_names, percent_axis, seeds_of
+from analysis.figures.history import Life, first_history, holder_name, left_out, lives, row_height, shown_lives
+from analysis.figures.palette import GRID, INK, MUTED, SERIES, ink
+from analysis.figures.reading import caption, dollars, in_words, lab_names, percent_axis, seeds_of
 from sim.runs.results import Run
 
 EXITS = {"acquihire": "acqui-hired by", "merger": "merged into", "winddown": "wound down"}

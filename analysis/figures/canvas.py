@@ -17,7 +17,7 @@ from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import text_to_path
 from numpy.typing import ArrayLike, NDArray
 
-from analysis.palette import GRID, INK, MUTED, ink
+from analysis.figures.palette import GRID, INK, MUTED, ink
 from sim.quarters import decimal_year, quarter_number
 
 DPI = 200  # twice the usual 100

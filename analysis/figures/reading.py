@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import PercentFormatter
 
-from analysis.canvas import Floats
+from analysis.figures.canvas import Floats
 from sim import __version__, words
 from sim.runs.results import Run
 

@@ -11,10 +11,10 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from analysis.canvas import Floats
 from analysis.compare import Measure, measure_of
-from analysis.compare_figure import title_of
-from analysis.reading import dollars
+from analysis.figures.canvas import Floats
+from analysis.figures.comparison import title_of
+from analysis.figures.reading import dollars
 from sim.parameters import COMMUNITY, Parameters
 from sim.scenario.schema import follow
 from sim.sweep import Sweep

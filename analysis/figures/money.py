@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import FuncFormatter
 
-from analysis.canvas import (
+from analysis.figures.canvas import (
     QUARTER,
     WIDTH,
     Floats,
@@ -29,7 +29,7 @@ from analysis.canvas import (
     time_axis,
     years,
 )
-from analysis.history import (
+from analysis.figures.history import (
     OTHERS,
     Life,
     first_history,
@@ -40,8 +40,8 @@ from analysis.history import (
     row_height,
     shown_lives,
 )
-from analysis.palette import INK, LABS, MUTED, OPENNESS, on
-from analysis.reading import caption, dollars, has_table, in_words, lab_names, percent, table_or_empty
+from analysis.figures.palette import INK, LABS, MUTED, OPENNESS, on
+from analysis.figures.reading import caption, dollars, has_table, in_words, lab_names, percent, table_or_empty
 from sim.runs.results import Run
 
 # ---- runway ----

@@ -11,7 +11,7 @@ from textwrap import shorten
 
 import pandas as pd
 
-from analysis.reading import lab_names
+from analysis.figures.reading import lab_names
 from sim.runs.results import Run
 
 MOST_ROWS = 60  # labs in a figure with a row for each

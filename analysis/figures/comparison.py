@@ -13,7 +13,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
-from analysis.canvas import (
+from analysis.compare import EVENTS, NAME, Comparison, Measure, factor_of, in_words
+from analysis.figures.canvas import (
     STYLE,
     Floats,
     Label,
@@ -26,9 +27,8 @@ from analysis.canvas import (
     time_axis,
     years,
 )
-from analysis.compare import EVENTS, NAME, Comparison, Measure, factor_of, in_words
-from analysis.palette import INK, MUTED, SERIES
-from analysis.reading import dollars
+from analysis.figures.palette import INK, MUTED, SERIES
+from analysis.figures.reading import dollars
 from sim import __version__
 from sim.parameters import Shock
 from sim.quarters import decimal_year, quarter_number

@@ -17,9 +17,19 @@ from matplotlib.patches import Rectangle
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from analysis.canvas import AXIS_NAME, WIDTH, Floats, Words, finish_page, fitted, make_room, new_page, text_inches
-from analysis.palette import INK, on
-from analysis.sweep_data import (
+from analysis.figures.canvas import (
+    AXIS_NAME,
+    WIDTH,
+    Floats,
+    Words,
+    finish_page,
+    fitted,
+    make_room,
+    new_page,
+    text_inches,
+)
+from analysis.figures.palette import INK, on
+from analysis.figures.sweep_data import (
     UNDECIDED,
     Cells,
     Cut,
@@ -32,7 +42,7 @@ from analysis.sweep_data import (
     short_words,
     widest_run,
 )
-from analysis.sweep_words import amount, caption, over_replications, scenario_words, sentence
+from analysis.figures.sweep_words import amount, caption, over_replications, scenario_words, sentence
 
 SHADES = LinearSegmentedColormap.from_list("moatsim", ("#f4f7f6", "#a9d3ce", "#4f9fa3", "#1d5f86", "#1b2f5b"))
 SMALLEST = 5.5  # points, of a name in a phase map

@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from analysis.canvas import (
+from analysis.figures.canvas import (
     AXIS_NAME,
     STYLE,
     WIDTH,
@@ -31,10 +31,10 @@ from analysis.canvas import (
     time_axis,
     years,
 )
-from analysis.palette import INK, MUTED, SERIES, on
-from analysis.phase_maps import SHADES, overview, phase_map
-from analysis.sweep_data import DRAWN, MOST_PANELS, VALUE, View, factor_words, plain, short_words, view
-from analysis.sweep_words import amount, caption, over_replications, scenario_words, sentence
+from analysis.figures.palette import INK, MUTED, SERIES, on
+from analysis.figures.phase_maps import SHADES, overview, phase_map
+from analysis.figures.sweep_data import DRAWN, MOST_PANELS, VALUE, View, factor_words, plain, short_words, view
+from analysis.figures.sweep_words import amount, caption, over_replications, scenario_words, sentence
 from sim.sweep import Sweep
 from sim.sweep.plan import counted
 

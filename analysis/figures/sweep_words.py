@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from analysis.compare import in_words
-from analysis.reading import dollars
-from analysis.sweep_data import View
+from analysis.figures.reading import dollars
+from analysis.figures.sweep_data import View
 from sim import __version__
 from sim.sweep import Sweep
 from sim.sweep.plan import counted
