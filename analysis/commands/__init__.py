@@ -1,1 +1,1 @@
-"""The commands of `moatsim`, a module for each family; heavy modules are imported in the call: `--help` must be quick."""
+"""The commands of `moatsim`, a module for each family; they import heavy modules when called, for a quick `--help`."""
