@@ -1,216 +1,42 @@
-"""The double-entry journal: every payment, debt, compute credit and invoice of a run.
-
-Money moves only here. Four ledgers, all in nominal USD (float64):
-
-- cash: payments between accounts; the balances of all accounts, the rest of the world included, sum to zero;
-- billed: invoices (price x quantity) of the quarter, each to be paid, turned into debt or settled in credits;
-- debt: trade debt, claims of a creditor on a debtor;
-- credit: compute credits, promises of an issuer to pay a supplier on behalf of the holder.
-
-A posting is a row or a batch of equally long columns. `sim.audit` recomputes every balance from the stored batches of
-the quarter and compares it with the live balances, so an entry that bypassed the journal is found.
-"""
+"""The journal itself: accounts, postings and the balances that follow from them."""
 
 from __future__ import annotations
 
-import difflib
 import math
-import operator
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
-from enum import IntEnum
-from typing import Literal, NamedTuple, TypeVar
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-REST_OF_WORLD = "rest_of_world"
+from sim.journal.books import Batch, Books, Floats, Groups, Pairs, Scalar, Stocks, by_group, in_and_out, triples
+from sim.journal.purposes import (
+    CODE,
+    IS_CASH,
+    PURPOSES,
+    REDUCTIONS,
+    JournalError,
+    Ledger,
+    code_of,
+    main_ledger,
+    nearest,
+    payment_code,
+)
+
 GATE = 1e-12  # an identity's residual over (largest stock + the quarter's gross flow)
-MANY = 1000  # rows from which a batch is summed by group before it joins the others
-_MOST_CELLS = 1 << 20  # payer group x payee group cells up to which a batch is summed by group
 
 Account = int | str
 Accounts = Account | NDArray[np.integer]
 Amounts = float | NDArray[np.floating]
-Floats = NDArray[np.float64]
-Pairs = dict[tuple[int, int], float]
-Scalar = TypeVar("Scalar", bound=np.generic)
-Side = Literal["payer", "payee"]
-_SIDES: tuple[Side, Side] = ("payee", "payer")
-Heading = Literal["revenue", "cost", "financing", "circulation", "non_cash"]
 Line = tuple[str, Accounts, Accounts, Amounts]
 Ledgers = tuple[int, ...]
-
-
-class JournalError(ValueError):
-    """A posting that makes no sense: unknown account or purpose, negative or non-finite amount, debt overpaid."""
-
-
-class Ledger(IntEnum):
-    """What a row of the journal changes."""
-
-    CASH = 0  # payer -> payee
-    BILLED = 1  # payer owes payee by invoice, this quarter
-    DEBT = 2  # debtor, creditor
-    CREDIT = 3  # issuer, holder
-    SETTLED = 4  # payer's invoice from payee, met out of the payer's compute credits
-
-
-class Purpose(NamedTuple):
-    """Why money moves. `line` says where it stands in a lab's accounts; `invoiced` purposes must be billed first."""
-
-    name: str
-    line: Heading
-    payer: str
-    payee: str
-    meaning: str
-    invoiced: bool = False
-
-
-PURPOSES: tuple[Purpose, ...] = (
-    Purpose("opening_balance", "financing", REST_OF_WORLD, "any account", "cash held when the run begins"),
-    Purpose("customer_receipts", "circulation", REST_OF_WORLD, "enterprise", "the buyers' own customers fund budgets"),
-    Purpose("consumer_receipts", "circulation", REST_OF_WORLD, "consumers", "household income spent on seats"),
-    Purpose("treasury_receipts", "circulation", REST_OF_WORLD, "treasury", "a parent's earnings from other business"),
-    Purpose("capital_call", "circulation", REST_OF_WORLD, "investor", "limited partners pay in called capital"),
-    Purpose("co_investment", "circulation", REST_OF_WORLD, "investor", "outsiders pay in what nobody had promised it"),
-    Purpose("api", "revenue", "enterprise", "lab", "metered use of a first-party API", True),
-    Purpose("private_deployment", "revenue", "enterprise", "lab", "closed weights run for one buyer", True),
-    Purpose("private_deployment_fee", "circulation", "enterprise", "cloud", "isolated capacity for them", True),
-    Purpose("cloud_resale", "circulation", "enterprise", "cloud", "a lab's API bought through a cloud", True),
-    Purpose("cloud_remittance", "revenue", "cloud", "lab", "the lab's part of cloud resale"),
-    Purpose("hosting", "circulation", "enterprise", "hosts", "open weights at a third-party host", True),
-    Purpose("hosted_revenue_share", "revenue", "hosts", "lab", "the developer's part of hosting revenue"),
-    Purpose("infrastructure", "circulation", "enterprise", "cloud", "compute for self-hosted weights", True),
-    Purpose("operations", "circulation", "enterprise", "staff", "people who run self-hosted models", True),
-    Purpose("integration", "circulation", "enterprise", "integrators", "building models into processes", True),
-    Purpose("services", "revenue", "enterprise", "lab", "support, security, sovereign platform on open models", True),
-    Purpose("seats", "revenue", "consumers", "lab", "consumer and employee subscriptions", True),
-    Purpose("parent_transfer", "financing", "treasury", "lab", "what a parent pays for its lab"),
-    Purpose("equity", "financing", "investor", "lab", "new shares bought for cash"),
-    Purpose("serving", "cost", "lab", "cloud", "compute to serve models", True),
-    Purpose("training", "cost", "lab", "cloud", "compute for research and final training runs", True),
-    Purpose("staff", "cost", "lab", "staff", "research and engineering pay", True),
-    Purpose("sales", "cost", "lab", "staff", "sales and administration", True),
-    Purpose("applications", "cost", "lab", "staff", "building its own applications", True),
-    Purpose("severance", "cost", "lab", "staff", "pay to staff who are let go", True),
-    Purpose("interest", "cost", "lab", "creditor", "interest on debt"),
-    Purpose("revenue_share", "cost", "lab", "investor", "share of revenue promised to a corporate backer"),
-    Purpose("debt_repayment", "financing", "debtor", "creditor", "trade debt paid back"),
-    Purpose("estate", "financing", "exiting lab", "creditor", "what a creditor recovers in a wind-down"),
-    Purpose("distribution", "financing", "exiting lab", "shareholder", "what is left of its estate"),
-    Purpose("licence_fee", "financing", "acquirer", "shareholder", "for team and licence of an acqui-hired lab"),
-    Purpose("purchase", "financing", "acquirer", "shareholder", "price of a lab in a cash merger"),
-    Purpose("cash_acquired", "financing", "exiting lab", "acquirer", "cash that comes with a lab taken over"),
-    Purpose("fund_distribution", "circulation", "investor", REST_OF_WORLD, "proceeds passed on to its backers"),
-    Purpose("credit_redemption", "circulation", "investor", "cloud", "the issuer pays for compute bought on credits"),
-    Purpose("compute_margin", "circulation", "cloud", "investor", "its margin on compute it sold to a lab it holds"),
-    Purpose("supplier_sweep", "circulation", "supplier", REST_OF_WORLD, "suppliers spend what they earned"),
-    Purpose("trade_debt", "non_cash", "debtor", "creditor", "debt that no invoice of the quarter explains"),
-    Purpose("debt_relief", "non_cash", "debtor", "creditor", "debt forgiven in a restructuring"),
-    Purpose("write_off", "non_cash", "debtor", "creditor", "debt lost in a wind-down"),
-    Purpose("debt_transferred", "non_cash", "exiting lab", "creditor", "its debt that a successor takes over"),
-    Purpose("debt_assumed", "non_cash", "successor", "creditor", "the same debt, now owed by the successor"),
-    Purpose("compute_credit_grant", "non_cash", "issuer", "holder", "compute credits paid in as capital"),
-    Purpose("compute_credit_used", "non_cash", "issuer", "holder", "compute credits redeemed"),
-    Purpose("compute_credit_transferred", "non_cash", "issuer", "exiting lab", "its credits that go to a successor"),
-    Purpose("compute_credit_received", "non_cash", "issuer", "successor", "the same credits, in its hands"),
-    Purpose("compute_credit_lapsed", "non_cash", "issuer", "holder", "credits that end with their holder"),
-)
 _CASH: Ledgers = (int(Ledger.CASH),)
 _BILLED: Ledgers = (int(Ledger.BILLED),)
 _AT_ONCE: Ledgers = _BILLED + _CASH
 _DEBT: Ledgers = (int(Ledger.DEBT),)
 _CREDIT: Ledgers = (int(Ledger.CREDIT),)
 _SETTLED: Ledgers = (int(Ledger.SETTLED),)
-CODE = {purpose.name: code for code, purpose in enumerate(PURPOSES)}
-_IS_CASH = tuple(purpose.line != "non_cash" for purpose in PURPOSES)
-_PAYMENTS = {name: code for name, code in CODE.items() if _IS_CASH[code]}
-_USD = operator.itemgetter(2)  # of a row
-_REDUCTIONS = frozenset(
-    CODE[name]
-    for name in (
-        *("debt_repayment", "estate", "debt_relief", "write_off", "debt_transferred"),
-        *("compute_credit_used", "compute_credit_transferred", "compute_credit_lapsed"),
-    )
-)
-
-
-class Batch(NamedTuple):
-    """Rows of one ledger and purpose: account ids (int32) and amounts (USD >= 0), all of one length."""
-
-    ledger: int
-    purpose: int
-    payer: NDArray[np.int32]
-    payee: NDArray[np.int32]
-    amount: Floats
-
-
-class _Groups(NamedTuple):
-    """Accounts by group: the group of each account, each group's first account, the first of each account's group."""
-
-    of: NDArray[np.int64]
-    first: NDArray[np.int32]
-    first_of: NDArray[np.int32]
-
-
-class Stocks(NamedTuple):
-    """Balances at one moment, USD: cash by account id, debt by (debtor, creditor), credit by (issuer, holder).
-
-    `debt_assets` and `credit_assets` are the same promises as their owners book them, by creditor or holder.
-    """
-
-    cash: Floats
-    debt: Pairs
-    credit: Pairs
-    debt_assets: dict[int, float]
-    credit_assets: dict[int, float]
-
-
-class Rolled(NamedTuple):
-    """What a quarter's batches alone say: cash in and out by account id (USD), and the closing stocks."""
-
-    inflow: Floats
-    outflow: Floats
-    stocks: Stocks
-
-
-@dataclass(slots=True)
-class Books:
-    """One quarter: opening stocks rolled forward from the batches before it, its batches, and what was closed.
-
-    `closed` maps a closed account to the number of this quarter's batches that came before it was closed.
-    `closing` are the live stocks. A compacted quarter keeps sums by group and can't be audited.
-    """
-
-    quarter: int
-    opening: Stocks
-    closed: dict[int, int]
-    batches: list[Batch] = field(default_factory=list)
-    closing: Stocks | None = None
-    compacted: bool = False
-    kept: tuple[list[Batch], Rolled] | None = None
-    short: tuple[list[Batch], list[Batch]] | None = None
-
-    def rolled(self, size: int) -> Rolled:
-        """The opening stocks rolled forward for `size` accounts; computed anew only when the batches have changed."""
-        if self.kept is None or not _same(self.kept[0], self.batches) or len(self.kept[1].inflow) != size:
-            self.kept = list(self.batches), _rolled_forward(self, size)
-        return self.kept[1]
-
-    def shortened(self, groups: _Groups) -> list[Batch]:
-        """Payments and promises, long batches summed by group; computed anew only when the batches have changed."""
-        if self.short is None or not _same(self.short[0], self.batches):
-            moved = (batch for batch in self.batches if batch.ledger not in (Ledger.BILLED, Ledger.SETTLED))
-            short = [_by_group(batch, groups) if batch.amount.size >= MANY else batch for batch in moved]
-            self.short = list(self.batches), short
-        return self.short[1]
-
-    def of(self, ledger: Ledger, purpose: int | None = None) -> list[Batch]:
-        """The batches of a ledger, of one purpose if given."""
-        return [b for b in self.batches if b.ledger == ledger and (purpose is None or b.purpose == purpose)]
 
 
 class _Promises:
@@ -256,7 +82,7 @@ class Journal:
         self._credit = _Promises()
         self._books: dict[int, Books] = {}
         self._now: Books | None = None
-        self._grouped: _Groups | None = None
+        self._grouped: Groups | None = None
         self._pending: defaultdict[tuple[Ledgers, int], list[tuple[int, int, float]]] = defaultdict(list)
         for name in accounts:
             self.open_account(name)
@@ -332,7 +158,7 @@ class Journal:
         A zero moves nothing. Raises JournalError, moving nothing, for a negative or non-finite amount, an unknown
         account or a purpose that is not a payment. An overdraft is not refused here: the audit finds it.
         """
-        code = _payment(purpose, "use owe, forgive, grant_credit or redeem_credit")
+        code = payment_code(purpose, "use owe, forgive, grant_credit or redeem_credit")
         self._pay(_CASH, code, payer, payee, amount)
 
     def settle(self, purpose: str, payer: Accounts, payee: Accounts, amount: Amounts) -> None:
@@ -340,13 +166,13 @@ class Journal:
 
         Arguments and errors as for `pay`.
         """
-        self._pay(_AT_ONCE, _payment(purpose, "it can't be invoiced"), payer, payee, amount)
+        self._pay(_AT_ONCE, payment_code(purpose, "it can't be invoiced"), payer, payee, amount)
 
     def settle_all(self, lines: Iterable[Line]) -> None:
         """`settle` for many lines (purpose, payer, payee, amount), each with a column in it: all of them or none."""
         batches = []
         for purpose, payer, payee, amount in lines:
-            code = _payment(purpose, "it can't be invoiced")
+            code = payment_code(purpose, "it can't be invoiced")
             batches.append(self._batch(Ledger.CASH, code, payer, payee, amount))
         self._post_batches(_AT_ONCE, batches)
 
@@ -355,7 +181,7 @@ class Journal:
 
         Arguments and errors as for `pay`.
         """
-        code = _payment(purpose, "it can't be invoiced")
+        code = payment_code(purpose, "it can't be invoiced")
         if _is_batch(payer, payee, amount):
             self._current(purpose).batches.append(self._batch(Ledger.BILLED, code, payer, payee, amount))
         else:
@@ -363,8 +189,8 @@ class Journal:
 
     def owe(self, purpose: str, debtor: Accounts, creditor: Accounts, amount: Amounts) -> None:
         """Turn an invoice of `purpose` (or 'trade_debt': none of this quarter) into debt of debtor to creditor."""
-        code = _code(purpose)
-        if code in _REDUCTIONS or not (_IS_CASH[code] or purpose == "trade_debt"):
+        code = code_of(purpose)
+        if code in REDUCTIONS or not (IS_CASH[code] or purpose == "trade_debt"):
             raise JournalError(f"{purpose} can't be owed: name the unpaid invoice's purpose, or trade_debt")
         for row in self._rows(purpose, debtor, creditor, amount):
             self._debt.add(*row)
@@ -375,7 +201,7 @@ class Journal:
         if purpose not in ("debt_relief", "write_off"):
             raise JournalError(f"debt is forgiven as debt_relief or write_off, not {purpose}")
         row = self._row(purpose, debtor, creditor, amount)
-        self._reduce_debt(_code(purpose), row)
+        self._reduce_debt(code_of(purpose), row)
 
     def repay(self, debtor: Account, creditor: Account, amount: float) -> None:
         """Pay back debt: cash and debt fall together. JournalError when more than the debt is paid."""
@@ -419,7 +245,7 @@ class Journal:
         supplier_id = self.id_of(supplier)
         self._credit.add(issuer_id, holder_id, -usd)
         self._post(_CREDIT, CODE["compute_credit_used"], (issuer_id, holder_id, usd))
-        self._post(_SETTLED, _code(purpose), (holder_id, supplier_id, usd))
+        self._post(_SETTLED, code_of(purpose), (holder_id, supplier_id, usd))
         self._post_cash(_CASH, CODE["credit_redemption"], (issuer_id, supplier_id, usd))
 
     def transfer_credit(self, holder: Account, successor: Account) -> float:
@@ -521,7 +347,7 @@ class Journal:
         """
         books = self.books(quarter)
         total = 0.0
-        for batch in books.of(_main_ledger(purpose), _code(purpose)):
+        for batch in books.of(main_ledger(purpose), code_of(purpose)):
             rows = self._matches(batch.payee, payee, books) & self._matches(batch.payer, payer, books)
             total += float(batch.amount[rows].sum())
         return total
@@ -531,14 +357,14 @@ class Journal:
 
         In a compacted quarter a population's first id carries the sum of all its members.
         """
-        return in_and_out(self.books(quarter).of(Ledger.CASH, _code(purpose)), self._size)[0]
+        return in_and_out(self.books(quarter).of(Ledger.CASH, code_of(purpose)), self._size)[0]
 
     def paid(self, purpose: str, quarter: int) -> Floats:
         """Cash paid for a purpose in a quarter, USD by account id.
 
         In a compacted quarter a population's first id carries the sum of all its members.
         """
-        return in_and_out(self.books(quarter).of(Ledger.CASH, _code(purpose)), self._size)[1]
+        return in_and_out(self.books(quarter).of(Ledger.CASH, code_of(purpose)), self._size)[1]
 
     # ---- inside
 
@@ -557,7 +383,7 @@ class Journal:
         first, count = self._blocks.get(group, (0, 0))
         if index.isdecimal() and int(index) < count:
             return first + int(index)
-        raise JournalError(f"no account is called {name!r}{_nearest(name, (*self.account, *self._blocks))}")
+        raise JournalError(f"no account is called {name!r}{nearest(name, (*self.account, *self._blocks))}")
 
     def _names(self) -> NDArray[np.object_]:
         names = np.empty(self._size, dtype=object)
@@ -616,7 +442,7 @@ class Journal:
     ) -> Iterable[tuple[int, int, float]]:
         if not _is_batch(payer, payee, amount):
             return (self._row(purpose, payer, payee, amount),)
-        return _triples([self._batch(Ledger.DEBT, _code(purpose), payer, payee, amount)])
+        return triples([self._batch(Ledger.DEBT, code_of(purpose), payer, payee, amount)])
 
     def _pay(self, ledgers: Ledgers, code: int, payer: Accounts, payee: Accounts, amount: Amounts) -> None:
         """Move cash and post the rows in each of the ledgers."""
@@ -647,7 +473,7 @@ class Journal:
 
     def _pay_down(self, purpose: str, debtor: Account, creditor: Account, amount: float) -> None:
         row = self._row(purpose, debtor, creditor, amount)
-        self._post_cash(_CASH, _code(purpose), self._reduce_debt(_code(purpose), row))
+        self._post_cash(_CASH, code_of(purpose), self._reduce_debt(code_of(purpose), row))
 
     def _reduce_debt(self, code: int, row: tuple[int, int, float]) -> tuple[int, int, float]:
         debtor, creditor, amount = row
@@ -696,19 +522,19 @@ class Journal:
             books.closing = live._replace(cash=live.cash.copy())
         else:
             groups = self._groups()
-            books.batches = [_by_group(batch, groups) for batch in books.shortened(groups)]
+            books.batches = [by_group(batch, groups) for batch in books.shortened(groups)]
             books.opening = Stocks(np.zeros(0), {}, {}, {}, {})
             books.compacted = True
         books.kept = books.short = None
 
-    def _groups(self) -> _Groups:
+    def _groups(self) -> Groups:
         """Every single account and every population as a group."""
         if self._grouped is None or self._grouped.of.size != self._size:
             starts = np.ones(self._size, dtype=np.bool_)
             for first, count in self._blocks.values():
                 starts[first + 1 : first + count] = False
             group, first_id = np.cumsum(starts) - 1, np.flatnonzero(starts).astype(np.int32)
-            self._grouped = _Groups(group, first_id, first_id[group])
+            self._grouped = Groups(group, first_id, first_id[group])
         return self._grouped
 
     def _matches(self, ids: NDArray[np.int32], account: Account | None, books: Books) -> NDArray[np.bool_]:
@@ -723,34 +549,7 @@ class Journal:
         return np.asarray(ids == wanted)
 
 
-# ---- columns and pairs
-
-
-def _code(purpose: str) -> int:
-    code = CODE.get(purpose)
-    if code is None:
-        raise JournalError(f"no purpose is called {purpose!r}{_nearest(purpose, CODE)}")
-    return code
-
-
-def _payment(purpose: str, instead: str) -> int:
-    """The code of a purpose that moves cash; JournalError saying what to do instead for any other."""
-    code = _PAYMENTS.get(purpose)
-    if code is None:
-        _code(purpose)  # says so when there is no such purpose at all
-        raise JournalError(f"{purpose} is not a payment: {instead}")
-    return code
-
-
-def _nearest(name: str, known: Iterable[str]) -> str:
-    close = difflib.get_close_matches(name, list(known), n=1)
-    return f": did you mean {close[0]!r}?" if close else ""
-
-
-def _main_ledger(purpose: str) -> Ledger:
-    if _IS_CASH[_code(purpose)]:
-        return Ledger.CASH
-    return Ledger.CREDIT if purpose.startswith("compute_credit") else Ledger.DEBT
+# ---- columns
 
 
 def _is_batch(payer: Accounts, payee: Accounts, amount: Amounts) -> bool:
@@ -772,111 +571,10 @@ def _column(column: NDArray[Scalar], shape: tuple[int, ...]) -> NDArray[Scalar]:
     return column if column.ndim else np.full(shape, column)
 
 
-def _triples(batches: Iterable[Batch]) -> Iterator[tuple[int, int, float]]:
-    """The batches' rows, zeros left out."""
-    for batch in batches:
-        rows = zip(batch.payer.tolist(), batch.payee.tolist(), batch.amount.tolist(), strict=True)
-        yield from filter(_USD, rows)
-
-
-def _bincount(ids: NDArray[np.integer], amounts: Floats, size: int) -> Floats:
-    """Amounts added up one after the other by id, so that rows of zeros change no bit of the sums."""
-    return np.asarray(np.bincount(ids, amounts, size), dtype=np.float64)
-
-
-def ids_of(batch: Batch, side: Side) -> NDArray[np.int32]:
-    """The account ids on one side of a batch."""
-    return batch.payer if side == "payer" else batch.payee
-
-
-def in_and_out(batches: Sequence[Batch], size: int) -> tuple[Floats, Floats]:
-    """Amounts in and out by account id, all batches added up in one pass over the accounts."""
-    if not batches:
-        return np.zeros(size), np.zeros(size)
-    amount = _joined([batch.amount for batch in batches])
-    payee, payer = (_joined([ids_of(batch, side) for batch in batches]) for side in _SIDES)
-    return _bincount(payee, amount, size), _bincount(payer, amount, size)
-
-
-def sums_of_side(batches: Sequence[Batch], side: Side, size: int) -> Floats:
-    """Amounts by account id on one side of some batches: in where it is the payee, out where the payer."""
-    if not batches:
-        return np.zeros(size)
-    ids, amount = _joined([ids_of(batch, side) for batch in batches]), _joined([batch.amount for batch in batches])
-    return _bincount(ids, amount, size)
-
-
-def _joined(columns: list[NDArray[Scalar]]) -> NDArray[Scalar]:
-    return columns[0] if len(columns) == 1 else np.concatenate(columns)
-
-
-def _rolled_forward(books: Books, size: int) -> Rolled:
-    inflow, outflow = in_and_out(books.of(Ledger.CASH), size)
-    cash = inflow - outflow
-    cash[: len(books.opening.cash)] += books.opening.cash
-    debt = _rolled_pairs(books.opening.debt, books.of(Ledger.DEBT))
-    credit = _rolled_pairs(books.opening.credit, books.of(Ledger.CREDIT))
-    return Rolled(inflow, outflow, Stocks(cash, debt, credit, by_owner(debt, 1), by_owner(credit, 1)))
-
-
-def _same(some: Sequence[Batch], others: Sequence[Batch]) -> bool:
-    """Whether two lists hold the very same batches, whose columns nobody can change."""
-    return len(some) == len(others) and all(map(operator.is_, some, others))
-
-
-def _rolled_pairs(opening: Pairs, batches: Iterable[Batch]) -> Pairs:
-    stock = dict(opening)
-    for batch in batches:
-        sign = -1.0 if batch.purpose in _REDUCTIONS else 1.0
-        for debtor, owner, amount in _triples([batch]):
-            stock[debtor, owner] = stock.get((debtor, owner), 0.0) + sign * amount
-    return stock
-
-
-def by_pair(batches: Iterable[Batch]) -> Pairs:
-    """Sums by (payer, payee), USD."""
-    sums: Pairs = {}
-    for payer, payee, amount in _triples(batches):
-        sums[payer, payee] = sums.get((payer, payee), 0.0) + amount
-    return sums
-
-
-def by_owner(pairs: Pairs, position: int) -> dict[int, float]:
-    """Sums by the first (position 0) or second (1) account of the pairs, USD."""
-    sums: dict[int, float] = {}
-    for pair, amount in pairs.items():
-        sums[pair[position]] = sums.get(pair[position], 0.0) + amount
-    return sums
-
-
 def _by_account(amounts: dict[int, float], size: int) -> Floats:
     column = np.zeros(size)
     column[list(amounts)] = list(amounts.values())
     return column
-
-
-def _by_group(batch: Batch, groups: _Groups) -> Batch:
-    """A batch summed by group of accounts. Few rows stay as they are."""
-    count = len(groups.first)
-    cells = count**2
-    if len(batch.amount) <= count or cells > _MOST_CELLS:
-        first_payer, first_payee = groups.first_of.take(batch.payer), groups.first_of.take(batch.payee)
-        return Batch(batch.ledger, batch.purpose, first_payer, first_payee, batch.amount)
-    cell = _group_of(batch.payer, groups) * count + _group_of(batch.payee, groups)
-    if len(cell) > 1:
-        sums = _bincount(cell, batch.amount, cells)
-        kept = np.flatnonzero(sums != 0.0)  # much faster on flags than on numbers
-        amount = sums[kept]
-    else:  # a population and one account
-        kept, amount = cell, batch.amount.sum(keepdims=True)
-    payer, payee = np.divmod(kept, count)
-    return Batch(batch.ledger, batch.purpose, groups.first[payer], groups.first[payee], amount)
-
-
-def _group_of(ids: NDArray[np.int32], groups: _Groups) -> NDArray[np.int64]:
-    """The group of each account, or the one of all: a population's ids are a block, so that least and largest tell."""
-    ends = groups.of.take([ids.min(), ids.max()])
-    return ends[:1] if ends[0] == ends[1] else groups.of.take(ids)
 
 
 def _frame(quarter: int, batch: Batch, names: NDArray[np.object_]) -> pd.DataFrame:
