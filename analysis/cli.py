@@ -1,4 +1,4 @@
-"""The command line `moatsim`: its commands (analysis.commands), and what becomes of an error none of them expected."""
+"""The command line `moatsim`: its commands (analysis.commands), and what becomes of their errors."""
 
 from __future__ import annotations
 

@@ -236,11 +236,11 @@ class Market(mesa.Model):
         self._move_serving_costs()
 
     def _move_serving_costs(self) -> None:
-        """Serving gets cheaper, at the day's cost of compute where a model's developer is at home (export controls)."""
+        """Serving gets cheaper; labs' own follows the cost of compute in their region (export controls)."""
         regions, step = self.parameters.regions, self.trends.serving_step
-        dearer = {lab.id: regions[lab.parameters.region].compute_cost for lab in self.roster}
+        at_home = {lab.id: regions[lab.parameters.region].compute_cost for lab in self.roster}
         for model in self._served():
-            now = dearer.get(model.lab, model.compute_cost)
+            now = at_home.get(model.lab, model.compute_cost)
             model.serving = model.serving / step * (now / model.compute_cost)
             model.compute_cost = now
             if not self.parameters.switches.pricing:
@@ -498,7 +498,7 @@ class Market(mesa.Model):
         w, c = self.population.workloads, self.catalogue
         rows = np.flatnonzero(w.running)
         model = c.row_of.take(w.model.take(rows))
-        unsold = np.append(np.isnan(c.unit_cost[0]), [True] * len(MODES))  # the last serve models that are gone, -1
+        unsold = np.append(np.isnan(c.unit_cost[0]), [True] * len(MODES))  # the last serve -1, a model that is gone
         gone = rows.compress(unsold.take(model * len(MODES) + w.mode.take(rows)))
         w.model[gone] = NO_MODEL
         has_gone = np.array([lab.status == EXITED for lab in self.roster] + [False])  # the last serves "no lab", -1
@@ -685,7 +685,7 @@ class Market(mesa.Model):
     @property
     def active_labs(self) -> list[Lab]:
         """Labs that serve a model, in order of id."""
-        return [lab for lab in self.roster if lab.models]
+        return [lab for lab in self.roster if lab.models]  # asked for so often that the property would tell
 
     @property
     def labs(self) -> mesa.agent.AgentSet:

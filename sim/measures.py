@@ -90,7 +90,7 @@ def pooled(shares: ArrayLike, owner: Sequence[Hashable] | NDArray[np.generic]) -
     shares and owner: shape (n,), one owner id per lab. ValueError when the lengths differ.
     """
     s = np.asarray(shares, dtype=np.float64)
-    return _sums(s, _numbered(owner, len(s)))
+    return _by_number(s, _numbered(owner, len(s)))
 
 
 def share_turnover(before: ArrayLike, after: ArrayLike) -> float:
@@ -200,7 +200,7 @@ def hhi_change_by_cause(
     with_entry = _with_shares(without_exits, arriving, t)
     now = _numbered(owner_after, len(s))
     levels = [_hhi(pooled(s, owner_before))]
-    levels += [_hhi(_sums(shares, now)) for shares in (s, without_exits, with_entry, t)]
+    levels += [_hhi(_by_number(shares, now)) for shares in (s, without_exits, with_entry, t)]
     steps = (level - last for last, level in pairwise(levels))
     by_cause = dict(zip(("mergers", "exits", "entry", "reallocation"), steps, strict=True))
     return by_cause | {"total": levels[-1] - levels[0]}
@@ -237,7 +237,7 @@ def _numbered(owner: Sequence[Hashable] | NDArray[np.generic], labs: int) -> NDA
     return np.array([number[name] for name in owners], np.int64)
 
 
-def _sums(shares: Floats, number: NDArray[np.int64]) -> Floats:
+def _by_number(shares: Floats, number: NDArray[np.int64]) -> Floats:
     return np.asarray(np.bincount(number, shares), np.float64)
 
 

@@ -120,7 +120,7 @@ def functions(module: Module) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef
 
 
 def bottom_knows_nobody(module: Module) -> Iterator[str]:
-    """Economics, journal, streams and parameters import nobody of ours, save economics economics."""
+    """Economics, journal, streams and parameters import nobody of ours, save each its own package."""
     home = next((bottom for bottom in BOTTOM if within(module.name, bottom)), None)
     if home is None:
         return

@@ -19,8 +19,8 @@ from analysis.commands.inputs import (
     scenario_names,
     seed_range,
 )
-from analysis.commands.run import run_one, seed_text
-from analysis.commands.shell import FAILED, FAILED_RUNS, InputError, Json, console, print_json, say, table_of
+from analysis.commands.run import run_one
+from analysis.commands.shell import FAILED, FAILED_RUNS, InputError, Json, console, print_json, say, seed_text, table_of
 
 if TYPE_CHECKING:
     from analysis.compare import Comparison

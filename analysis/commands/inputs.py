@@ -88,11 +88,3 @@ def run_folders(names: Sequence[str], out: Path | None) -> list[Path]:
     for folder in folders:
         refuse_foreign(folder)
     return folders
-
-
-def nearest(name: str, known: Mapping[str, object]) -> str:
-    """The end of a message on an unknown name: the one that was meant, or all that are known."""
-    import difflib
-
-    near = difflib.get_close_matches(name, known, 1)
-    return f"; did you mean '{near[0]}'?" if near else f"; known: {', '.join(known)}"

@@ -7,8 +7,7 @@ from typing import Annotated
 
 import typer
 
-from analysis.commands.inputs import nearest
-from analysis.commands.shell import InputError, Json, print_json
+from analysis.commands.shell import InputError, Json, nearest, print_json
 from analysis.commands.sweep import draw_sweep, is_sweep
 
 

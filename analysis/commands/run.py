@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from analysis.commands.inputs import load_all, overrides_of, run_folders, scenario_names, seed_range
-from analysis.commands.shell import FAILED, FAILED_RUNS, InputError, Json, console, print_json, say, table_of
+from analysis.commands.shell import FAILED, FAILED_RUNS, InputError, Json, console, print_json, say, seed_text, table_of
 
 if TYPE_CHECKING:
     from sim.runs.results import Run
@@ -188,8 +188,3 @@ def _cell(spread: Mapping[str, float | None], form: Any, several: bool) -> str:
     if not several:
         return str(form(spread["median"]))
     return f"{form(spread['median'])} ({form(spread['p10'])}-{form(spread['p90'])})"
-
-
-def seed_text(seeds: Sequence[int]) -> str:
-    """The seeds in words."""
-    return f"seed {seeds[0]}" if len(seeds) == 1 else f"{len(seeds)} replications, seeds {seeds[0]}-{seeds[-1]}"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 import sys
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -48,3 +50,14 @@ def table_of(*headings: str) -> Table:
     for number, heading in enumerate(headings):
         table.add_column(heading, justify="right" if number else "left", overflow="fold")
     return table
+
+
+def seed_text(seeds: Sequence[int]) -> str:
+    """The seeds in words."""
+    return f"seed {seeds[0]}" if len(seeds) == 1 else f"{len(seeds)} replications, seeds {seeds[0]}-{seeds[-1]}"
+
+
+def nearest(name: str, known: Mapping[str, object]) -> str:
+    """The end of a message on an unknown name: the one that was meant, or all that are known."""
+    near = difflib.get_close_matches(name, known, 1)
+    return f"; did you mean '{near[0]}'?" if near else f"; known: {', '.join(known)}"

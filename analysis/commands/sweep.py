@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from analysis.commands.inputs import RUNS
 from analysis.commands.shell import FAILED, FAILED_RUNS, INVALID, InputError, Json, console, print_json, say
 
 if TYPE_CHECKING:
     from sim.sweep import Plan, Progress, SweepReport
     from sim.sweep.status import SweepStatus
 
-SWEEPS = Path("runs") / "sweeps"  # where sweeps go unless --out says otherwise
+SWEEPS = RUNS / "sweeps"  # where sweeps go unless --out says otherwise
 SAID_EVERY = 30.0  # seconds between two lines of progress where there is no terminal
 RUN = "run"
 
@@ -159,7 +160,7 @@ def _drawn(report: SweepReport) -> list[Path]:
 
 
 def is_sweep(folder: Path) -> bool:
-    """Whether a folder is that of a sweep: its manifest says so or, where that is damaged, its list of points."""
+    """Whether a folder is that of a sweep: its manifest says so or, for want of one, a list of points."""
     from sim.runs.folder import FolderError, read_manifest
     from sim.sweep.store import KIND
     from sim.sweep.work import POINTS
@@ -341,8 +342,9 @@ def _status_lines(found: SweepStatus) -> Iterator[str]:
     for failure in found.failures:
         yield f"run {failure.index}: {failure.status}: {failure.error}"
     if found.lost:
-        others = f" and {len(found.lost) - 1:,} more" if len(found.lost) > 1 else ""
-        yield f"gone or cut short: {found.lost[0]}{others}; the same moatsim sweep command makes these runs again"
+        others = f", and of {len(found.lost) - 1:,} more parts" if len(found.lost) > 1 else ""
+        advice = "" if found.writer else "; the same moatsim sweep command makes these runs again"
+        yield f"gone or of another size: {found.lost[0]}{others}{advice}"
 
 
 def _status_document(found: SweepStatus) -> dict[str, Any]:

@@ -1,1 +1,3 @@
-"""Figures of runs, comparisons and sweeps, and what they share."""
+"""Figures of a run (lives, money), of comparisons (comparison) and of sweeps (sweeps, phase_maps); what they share (canvas,
+palette, reading, history); what those of sweeps show and say (sweep_data, sweep_words).
+"""

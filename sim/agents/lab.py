@@ -199,7 +199,7 @@ class Lab(Actor):
 
     @property
     def active(self) -> bool:
-        """Serves a model: it has entered and has not exited."""
+        """Serves a model: it has entered and has not exited, when its models go or end (`retire_models`)."""
         return bool(self.models)
 
     def flagship(self) -> ReleasedModel | None:

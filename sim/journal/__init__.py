@@ -12,7 +12,6 @@ the quarter and compares it with the live balances, so an entry that bypassed th
 """
 
 from sim.journal.books import (
-    MANY,
     Batch,
     Books,
     Floats,
@@ -37,7 +36,6 @@ __all__ = [
     "Journal",
     "JournalError",
     "Ledger",
-    "MANY",
     "PURPOSES",
     "Pairs",
     "Purpose",

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from sim.journal.purposes import REDUCTIONS, Ledger
 
-MANY = 1000  # rows from which a batch is summed by group before it joins the others
+LONG = 1000  # rows from which a batch is summed by group before it joins the others
 _MOST_CELLS = 1 << 20  # payer group x payee group cells up to which a batch is summed by group
 
 Floats = NDArray[np.float64]
@@ -68,6 +68,7 @@ class Books:
 
     `closed` maps a closed account to the number of this quarter's batches that came before it was closed.
     `closing` are the live stocks. A compacted quarter keeps sums by group and can't be audited.
+    `kept` and `short` are what `rolled` and `shortened` last found, after the batches it was found from.
     """
 
     quarter: int
@@ -86,10 +87,13 @@ class Books:
         return self.kept[1]
 
     def shortened(self, groups: Groups) -> list[Batch]:
-        """Payments and promises, long batches summed by group; computed anew only when the batches have changed."""
+        """Payments and promises, long batches summed by group; computed anew only when the batches have changed.
+
+        Accounts opened meanwhile change no group of the accounts that the batches name.
+        """
         if self.short is None or not _same(self.short[0], self.batches):
             moved = (batch for batch in self.batches if batch.ledger not in (Ledger.BILLED, Ledger.SETTLED))
-            short = [by_group(batch, groups) if batch.amount.size >= MANY else batch for batch in moved]
+            short = [by_group(batch, groups) if batch.amount.size >= LONG else batch for batch in moved]
             self.short = list(self.batches), short
         return self.short[1]
 

@@ -321,7 +321,7 @@ class Journal:
         books.closing = self._live()
         return books
 
-    def batches(self) -> Sequence[Batch]:
+    def movements(self) -> Sequence[Batch]:
         """The payments and promises of the quarter that runs, long batches summed by group of accounts."""
         self._flush()
         return self._current("batches").shortened(self._groups())

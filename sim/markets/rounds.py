@@ -22,7 +22,7 @@ def hold_round(
         credit = amount * in_compute[name]
         investor.call(max(0.0, amount - credit - investor.cash))
         journal.pay("equity", investor.account, lab.account, amount - credit)
-        if investor.has_compute:
+        if credit > 0.0:
             journal.grant_credit(investor.account, lab.account, credit)
         investor.note(lab, amount, credit)
     raised = sum(money.values())

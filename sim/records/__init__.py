@@ -439,8 +439,8 @@ def counted_as(events: pd.DataFrame) -> pd.Series[Any]:
 
 def numbers_text(numbers: Mapping[str, float]) -> str:
     """The numbers a decision saw as a JSON object, six digits each; what is not finite is null."""
-    pairs = [
-        f'"{name}": {float(f"{value:.6g}")!r}' if math.isfinite(value) else f'"{name}": null'  # names need no escape
+    pairs = [  # names need no escape
+        f'"{name}": {float(f"{value:.6g}")!r}' if math.isfinite(value) else f'"{name}": null'
         for name, value in numbers.items()
     ]
     return "{" + ", ".join(pairs) + "}"

@@ -122,7 +122,7 @@ class Chronicle:
         usage, c, w = market.usage, market.catalogue, market.population.workloads
         posts, now = Posts.of(usage, c, w.count, self.posts.none)
         before, trade = self.posts.of_slot.take(usage.row), Trade.of(usage, c)
-        flows = flows_of(market.journal.batches(), len(self.accounts))
+        flows = flows_of(market.journal.movements(), len(self.accounts))
         circular, share = self.backing.come_round(flows, tied_purchases(market))
         columns = volatility(self.trade, trade) | lags(market)
         columns |= {"circular_money_usd": circular, "circular_share": share}

@@ -179,7 +179,12 @@ def _reach(usage: Usage, weight: Floats, stick: Yardstick, of_model: dict[str, I
     weight, stratum = weight.take(enterprise), stick.stratum.take(enterprise)
     strata = stick.counted.shape[1]
     used, first = tables = np.zeros((2, strata, len(stick.keys)))
-    away = stratum - np.arange(enterprise.size)  # rows from a buyer's in a table of buyers to its stratum's
+    to_stratum = stratum - np.arange(enterprise.size)  # what a buyer's number lacks to be its stratum's
+
+    def sums(cell: Ints, weight: Floats, width: int) -> Floats:
+        """Weights by stratum and key, out of cells that number these pairs."""
+        return np.asarray(np.bincount(cell, weight, strata * width).reshape(strata, width), np.float64)
+
     within = _within(usage, stick.keys, of_model)
     for part, key in within.values():
         width = part.size
@@ -188,14 +193,12 @@ def _reach(usage: Usage, weight: Floats, stick: Yardstick, of_model: dict[str, I
         uses[cell] = True
         pair = np.flatnonzero(uses)
         of = pair // width
-        users = np.bincount(pair + (away * width).take(of), weight.take(of), strata * width)
-        used[:, part] = users.reshape(strata, width)
+        used[:, part] = sums(pair + (to_stratum * width).take(of), weight.take(of), width)
         spending = np.bincount(cell, usage.spend, uses.size).reshape(-1, width)
-        customers = np.bincount(stratum * width + spending.argmax(axis=1), weight, strata * width)
-        first[:, part] = customers.reshape(strata, width)
+        first[:, part] = sums(stratum * width + spending.argmax(axis=1), weight, width)
     if "owner" not in within:
         tables[:, :, of_model["owner"]] = tables[:, :, of_model["lab"]]
-    counts = (stick.counted[:, :, None] * tables[:, None]).sum(axis=2)  # in order of strata, whatever labs there are
+    counts = (stick.counted[:, :, None] * tables[:, None]).sum(axis=2)  # a product's bits follow the number of labs
     buyers = np.asarray(np.bincount(stratum, weight, strata), np.float64)
     counts[:, :, stick.segment] = stick.by_segment(buyers)  # an enterprise is of one segment
     return counts[0], counts[1]

@@ -30,7 +30,7 @@ class SweepStatus:
     complete, by what the folder holds rather than by what its manifest says; counts: of the runs that ended, by status;
     rate: runs a second of this session or the last; left: seconds until the end at that
     rate, None when nothing runs or nothing ended yet; writer: the process at work; failures: the first few; lost: files
-    of tables that are gone or cut short (one for each shard), whose runs the same command makes again.
+    of tables that are gone or of another size (the first of each shard), whose runs the same command makes again.
     """
 
     path: Path

@@ -480,7 +480,7 @@ def _work_in(folder: Path, manifest: Mapping[str, Any]) -> Work:
 
 
 def read_rows(folder: Path, manifest: Mapping[str, Any]) -> tuple[dict[int, RunRow], list[Path]]:
-    """What became of each run that ended, by index, and files gone or cut short, whose runs count as never made.
+    """What became of each run that ended, by index, and files gone or of another size, whose runs have not ended.
 
     Also while another process writes the folder.
     """

@@ -12,7 +12,8 @@ import pytest
 
 from sim.downloads import pulls_of
 from sim.economics.community import derivative_stock
-from sim.journal import MANY, PURPOSES, Journal
+from sim.journal import PURPOSES, Journal
+from sim.journal.books import LONG
 from sim.market import Market
 from sim.markets.menu import EDGE, HOSTED, PILOT, SELF
 from sim.parameters import Parameters
@@ -344,7 +345,7 @@ def test_every_purpose_sums_to_what_the_journal_says(baseline: Scenario) -> None
     quarter = market.quarter - 1
     flows = market.records.tables()["flows"].query(f"quarter == '{market.records.quarters[1]}'")
     by_purpose = flows.groupby("purpose").usd.sum()
-    assert any(b.amount.size >= MANY for b in market.journal.books(quarter).batches)
+    assert any(b.amount.size >= LONG for b in market.journal.books(quarter).batches)
     for purpose in PURPOSES:
         if purpose.line == "non_cash" and purpose.name not in ("compute_credit_grant", "compute_credit_used"):
             assert purpose.name not in by_purpose
@@ -357,7 +358,7 @@ def test_every_purpose_sums_to_what_the_journal_says(baseline: Scenario) -> None
         assert bought.get(f"lab:{lab.id}", 0.0) == pytest.approx(wanted, rel=1e-12)
 
 
-@pytest.mark.parametrize("buyers", [3, MANY + 500])
+@pytest.mark.parametrize("buyers", [3, LONG + 500])
 def test_the_enterprises_are_one_party_however_many(buyers: int) -> None:
     """Short and long batches to them, from them to one and to several. Kills: a shortcut for long ones that differs."""
     journal = Journal(["rest_of_world", "cloud", "lab:a", "lab:b"])
@@ -371,7 +372,7 @@ def test_the_enterprises_are_one_party_however_many(buyers: int) -> None:
     journal.settle("serving", "lab:a", "cloud", 0.25)
     journal.pay("supplier_sweep", "cloud", "rest_of_world", 0.0)
     names = ("world", "cloud", "a", "b", "firms")
-    flows = flows_of(journal.batches(), 5)
+    flows = flows_of(journal.movements(), 5)
     rows = {
         (PURPOSES[purpose].name, names[payer], names[payee]): usd
         for purpose, payer, payee, usd in zip(*(column.tolist() for column in flows), strict=True)
@@ -390,7 +391,7 @@ def test_no_postings_no_flows() -> None:
     """Kills: a quarter without money that breaks."""
     journal = Journal(["rest_of_world"])
     journal.begin(0)
-    assert flows_of(journal.batches(), 2).usd.size == 0
+    assert flows_of(journal.movements(), 2).usd.size == 0
 
 
 def tied(scenario: Scenario, lab: str, holders: dict[str, dict[str, float]], paid: float) -> dict[str, float]:

@@ -116,7 +116,7 @@ def test_damage_is_named_with_what_mends_it(program, whole):
     lost.unlink()
     assert program("sweep", "status", whole) == 0
     advice = "the same moatsim sweep command makes these runs again"
-    assert program.out.splitlines()[-1] == f"gone or cut short: {lost}; {advice}"
+    assert program.out.splitlines()[-1] == f"gone or of another size: {lost}; {advice}"
     assert program("sweep", "status", whole, "--json") == 0
     assert json.loads(program.out)["lost"] == [str(lost)]
     manifest = whole / "manifest.json"
