@@ -53,7 +53,7 @@ def target_run(market: Market, lab: Lab, strategy: Strategy) -> float:
 
 class Today(NamedTuple):
     """What a lab knows of itself whatever it will be: its gap to the best (OOM), its experience and the part of gross
-    profit it keeps (fractions); in USD a year the largest run it can pay and build up to within a year and, of models as
+    profit it keeps (fractions); in USD a year the largest run it can pay and build up to in a year and, of models as
     good as today's, the profit on seats and what they bring its owner's other business as the best."""
 
     gap: float
