@@ -9,11 +9,11 @@ from sim.sweep.work import Work
 # side), to build a market and its tables, for each quarter, and more in each quarter for each enterprise.
 SECONDS_TO_START = 2.0
 SECONDS_PER_RUN = 0.08
-SECONDS_PER_QUARTER = 0.024
+SECONDS_PER_QUARTER = 0.022
 SECONDS_PER_ENTERPRISE = 7e-7
 # Bytes a quarter and run of each table, in shards of several runs of 5,000 enterprises.
 BYTES_PER_QUARTER = {
-    "market": 800,
+    "market": 480,
     "shares": 15_500,
     "labs": 4_200,
     "funding": 90,
