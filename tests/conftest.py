@@ -1,6 +1,7 @@
 """Options and fixtures that every test may use."""
 
 import os
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -21,8 +22,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Pick how many examples property tests try."""
+    """Pick how many examples property tests try; undo that background jobs of a script are deaf to Ctrl-C."""
     settings.load_profile("full" if config.getoption("--full") else "fast")
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # inherited: the programs that tests interrupt would be too
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
