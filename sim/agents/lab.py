@@ -157,8 +157,7 @@ class Lab(Actor):
         self.founded = parameters.entry == UNKNOWN_DATE  # in the run, not in the scenario
         self.last_ask = self.entry - NEVER
         self.round_failed = False
-        self._fortunes: dict[str, list[float]] = {}
-        self._shocks: dict[str, list[float]] = {}
+        self._draws: dict[tuple[str, str], list[float]] = {}  # by form and purpose, one for each quarter
         self.last_demand = 1.0  # bids for its last round over the ask
         self.distressed = 0  # quarters in a row
         self.unsold = 0  # quarters on offer without a buyer since its last money
@@ -169,18 +168,19 @@ class Lab(Actor):
 
     def fortune(self, purpose: str) -> float:
         """The lab's uniform draw (0-1) of this quarter for a purpose; one stream holds those of all quarters."""
-        market, draws = self.model, self._fortunes.get(purpose)
-        if draws is None:
-            stream = f"lab/{self.id}/{purpose}"
-            draws = self._fortunes[purpose] = market.streams.block(stream, 0, market.length, np.float64).tolist()
-        return draws[market.quarter - market.first_quarter]
+        return self._drawn("uniform", purpose)
 
     def shock(self, purpose: str) -> float:
         """The lab's standard normal draw of this quarter for a purpose, likewise."""
-        market, draws = self.model, self._shocks.get(purpose)
+        return self._drawn("normal", purpose)
+
+    def _drawn(self, form: Literal["uniform", "normal"], purpose: str) -> float:
+        market, draws = self.model, self._draws.get((form, purpose))
         if draws is None:
-            draws = market.streams.normal(f"lab/{self.id}/{purpose}", 0, market.length).tolist()
-            self._shocks[purpose] = draws
+            stream, streams, quarters = f"lab/{self.id}/{purpose}", market.streams, market.length
+            uniform = form == "uniform"
+            block = streams.block(stream, 0, quarters, np.float64) if uniform else streams.normal(stream, 0, quarters)
+            draws = self._draws[form, purpose] = block.tolist()
         return draws[market.quarter - market.first_quarter]
 
     # ---- who it is
@@ -355,7 +355,7 @@ class Lab(Actor):
         upkeep = a.total_cost - a.cost.get("training", 0.0) - a.cost.get("staff", 0.0)
         income = (a.total_revenue - upkeep) / DT
         cash = float(market.journal.cash[self.account]) + market.journal.credit(self.account)
-        outside = market.transfer_cap(self) if self.backed else market.outlook.next_round(self, market.parameters)
+        outside = market.transfer_cap(self) + market.outlook.next_round(self, market.parameters)
         return max(0.0, cash / market.parameters.costs.planning_years + income + outside)
 
     def budget_per_run(self) -> float:
