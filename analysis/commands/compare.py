@@ -15,12 +15,26 @@ from analysis.commands.inputs import (
     RUNS,
     load_all,
     overrides_of,
+    refuse_spans,
     run_folders,
     scenario_names,
     seed_range,
 )
 from analysis.commands.run import run_one
-from analysis.commands.shell import FAILED, FAILED_RUNS, InputError, Json, console, print_json, say, seed_text, table_of
+from analysis.commands.shell import (
+    FAILED,
+    FAILED_RUNS,
+    Enterprises,
+    InputError,
+    Json,
+    Until,
+    Workers,
+    console,
+    print_json,
+    say,
+    seed_text,
+    table_of,
+)
 
 if TYPE_CHECKING:
     from analysis.compare import Comparison
@@ -41,9 +55,9 @@ def compare(
     replications: Annotated[
         int | None, typer.Option(min=1, help=f"How many seeds; {COMPARED_SEEDS}, or as in the folders given.")
     ] = None,
-    until: Annotated[str | None, typer.Option(metavar="QUARTER", help="Last quarter, such as 2032Q4.")] = None,
-    enterprises: Annotated[int | None, typer.Option(metavar="N", help="How many enterprises are simulated.")] = None,
-    workers: Annotated[int | None, typer.Option(min=1, help="Processes; one per processor when left out.")] = None,
+    until: Until = None,
+    enterprises: Enterprises = None,
+    workers: Workers = None,
     measures: Annotated[
         list[str] | None,
         typer.Option("--measure", metavar="NAME", help="Print and draw only this measure; may be repeated."),
@@ -192,24 +206,17 @@ def _folders_below(place: Path, names: Sequence[str], opened: Mapping[str, Run])
 
 def _compared_runs(plan: _Plan, workers: int, csv: bool) -> tuple[dict[str, Run], list[dict[str, Any]]]:
     """The runs by label, in the order of the arguments, and what was run for them; a run that failed is missing."""
-    from sim.runs import RunError, settings
     from sim.runs.results import open_run
 
-    for scenario, _ in plan.scenarios.values():
-        try:
-            settings(scenario)
-        except ValueError as error:
-            raise InputError(str(error)) from None
+    refuse_spans(scenario for scenario, _ in plan.scenarios.values())
     runs, reports = {}, []
     for name, label in plan.labels.items():
         if name in plan.opened:
             runs[label] = plan.opened[name]
             continue
         scenario, folder = plan.scenarios[name]
-        try:
-            report = run_one(scenario, plan.seeds, workers, folder, csv)
-        except RunError as error:
-            say(f"moatsim: {scenario.name}: {str(error).splitlines()[0]}")
+        report = run_one(scenario, plan.seeds, workers, folder, csv)
+        if report is None:
             continue
         runs[label] = open_run(folder)
         reports.append({key: report[key] for key in ("scenario", "status", "folder", "wall_time_seconds")})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -72,6 +72,17 @@ def _as_typed(problem: Problem) -> Problem:
     if problem.file == COMMAND_LINE and problem.key in options:
         return replace(problem, file=options[problem.key], key="")
     return problem
+
+
+def refuse_spans(scenarios: Iterable[Scenario]) -> None:
+    """Raise InputError for the first scenario whose quarters cannot be run."""
+    from sim.runs import settings
+
+    for scenario in scenarios:
+        try:
+            settings(scenario)
+        except ValueError as error:
+            raise InputError(str(error)) from None
 
 
 def run_folders(names: Sequence[str], out: Path | None) -> list[Path]:

@@ -11,8 +11,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from analysis.commands.inputs import load_all, overrides_of, run_folders, scenario_names, seed_range
-from analysis.commands.shell import FAILED, FAILED_RUNS, InputError, Json, console, print_json, say, seed_text, table_of
+from analysis.commands.inputs import load_all, overrides_of, refuse_spans, run_folders, scenario_names, seed_range
+from analysis.commands.shell import (
+    FAILED,
+    FAILED_RUNS,
+    Enterprises,
+    Json,
+    Until,
+    Workers,
+    console,
+    print_json,
+    say,
+    seed_text,
+    table_of,
+)
 
 if TYPE_CHECKING:
     from sim.runs.results import Run
@@ -31,9 +43,9 @@ def run_command(
     replications: Annotated[
         int | None, typer.Option(min=1, help="How many seeds; as the scenario says when left out.")
     ] = None,
-    until: Annotated[str | None, typer.Option(metavar="QUARTER", help="Last quarter, such as 2032Q4.")] = None,
-    enterprises: Annotated[int | None, typer.Option(metavar="N", help="How many enterprises are simulated.")] = None,
-    workers: Annotated[int | None, typer.Option(min=1, help="Processes; one per processor when left out.")] = None,
+    until: Until = None,
+    enterprises: Enterprises = None,
+    workers: Workers = None,
     out: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Run folder; DIR/NAME for several; ./runs/NAME when left out.")
     ] = None,
@@ -50,20 +62,12 @@ def run_command(
     from sim.runs.workers import processors, single_blas_thread
 
     single_blas_thread()  # before numpy is imported: the same bits here as in the workers
-    from sim.runs import RunError, settings
-
-    for scenario in loaded:
-        try:
-            settings(scenario)
-        except ValueError as error:
-            raise InputError(str(error)) from None
+    refuse_spans(loaded)
     seeds = [seed_range(seed, replications or scenario.parameters.run.replications) for scenario in loaded]
     reports, failed = [], False
     for scenario, each, folder in zip(loaded, seeds, folders, strict=True):
-        try:
-            report = run_one(scenario, each, workers or processors(), folder, csv)
-        except RunError as error:
-            say(f"moatsim: {scenario.name}: {str(error).splitlines()[0]}")
+        report = run_one(scenario, each, workers or processors(), folder, csv)
+        if report is None:
             failed = True
             continue
         failed = failed or report["status"] != "complete"
@@ -76,19 +80,23 @@ def run_command(
         raise typer.Exit(FAILED_RUNS if reports else FAILED)
 
 
-def run_one(scenario: Scenario, seeds: Sequence[int], workers: int, folder: Path, csv: bool) -> dict[str, Any]:
-    """Run one scenario into its folder and say what came of it."""
+def run_one(scenario: Scenario, seeds: Sequence[int], workers: int, folder: Path, csv: bool) -> dict[str, Any] | None:
+    """Run one scenario into its folder: what came of it, or None, with a message, when no seed gave a result."""
     from analysis.plots import draw_all
-    from sim.runs import run
+    from sim.runs import RunError, run
     from sim.runs.folder import FIGURES, RunFolder
     from sim.runs.results import manifest_head
 
-    with RunFolder(folder, manifest_head(scenario, seeds, ["moatsim", *sys.argv[1:]])) as claimed:
-        with _progress(scenario, len(seeds)) as tick, warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # failed seeds are named below
-            result = run(scenario, seeds=seeds, workers=min(workers, len(seeds)), progress=tick)
-        result.save_into(claimed, csv)
-        figures = draw_all(result, folder / FIGURES)
+    try:
+        with RunFolder(folder, manifest_head(scenario, seeds, ["moatsim", *sys.argv[1:]])) as claimed:
+            with _progress(scenario, len(seeds)) as tick, warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # failed seeds are named below
+                result = run(scenario, seeds=seeds, workers=min(workers, len(seeds)), progress=tick)
+            result.save_into(claimed, csv)
+            figures = draw_all(result, folder / FIGURES)
+    except RunError as error:
+        say(f"moatsim: {scenario.name}: {str(error).splitlines()[0]}")
+        return None
     for seed, reason in result.failures.items():
         say(f"moatsim: {scenario.name}: seed {seed} failed: {reason}")
     return _report(result, folder, figures)

@@ -1,4 +1,4 @@
-"""What the parts of the command line share: exit codes, the error of bad input, and how text leaves the program."""
+"""What the parts of the command line share: exit codes, options, the error of bad input, how text gets out."""
 
 from __future__ import annotations
 
@@ -18,6 +18,9 @@ DONE, FAILED, INVALID, FAILED_RUNS, INTERRUPTED = 0, 1, 2, 3, 130
 PIPED_WIDTH = 120  # columns of a table that goes to a file or a pipe
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
+Workers = Annotated[int | None, typer.Option(min=1, help="Processes; one per processor when left out.")]
+Until = Annotated[str | None, typer.Option(metavar="QUARTER", help="Last quarter, such as 2032Q4.")]
+Enterprises = Annotated[int | None, typer.Option(metavar="N", help="How many enterprises are simulated.")]
 
 
 class InputError(Exception):

@@ -14,7 +14,19 @@ import typer
 from typer.core import TyperGroup
 
 from analysis.commands.inputs import RUNS
-from analysis.commands.shell import FAILED, FAILED_RUNS, INVALID, InputError, Json, console, print_json, say
+from analysis.commands.shell import (
+    FAILED,
+    FAILED_RUNS,
+    INVALID,
+    Enterprises,
+    InputError,
+    Json,
+    Until,
+    Workers,
+    console,
+    print_json,
+    say,
+)
 
 if TYPE_CHECKING:
     from sim.sweep import Plan, Progress, SweepReport
@@ -57,7 +69,6 @@ sweep_app = typer.Typer(
     help="Make the runs of a plan: moatsim sweep PLAN. The same line again takes up where it ended.",
 )
 
-Workers = Annotated[int | None, typer.Option(min=1, help="Processes; one per processor when left out.")]
 OnCluster = Annotated[
     str | None, typer.Option("--executor", metavar="dask://HOST:PORT", help="Make the runs on a Dask cluster.")
 ]
@@ -77,8 +88,8 @@ def run_plan(
     ] = None,
     workers: Workers = None,
     executor: OnCluster = None,
-    until: Annotated[str | None, typer.Option(metavar="QUARTER", help="Last quarter, such as 2032Q4.")] = None,
-    enterprises: Annotated[int | None, typer.Option(metavar="N", help="How many enterprises are simulated.")] = None,
+    until: Until = None,
+    enterprises: Enterprises = None,
     time_limit: TimeLimit = None,
     as_json: Json = False,
 ) -> None:
